@@ -1,0 +1,72 @@
+package connect
+
+import (
+	"context"
+	"errors"
+
+	"connectd/record"
+)
+
+// Source reads one external system.
+type Source interface {
+	// Run sends batches on t until ctx is done, drains, releases what the external system may
+	// forget, and returns nil. Any other error restarts the task from the last committed
+	// position; Permanent(err) stops it as FAILED. Called once for each Source, from a goroutine
+	// of its own.
+	Run(ctx context.Context, t *SourceTask) error
+}
+
+// Sink writes to one external system. The runtime calls Open for each partition assigned and
+// Close once, after every Writer is closed.
+type Sink interface {
+	Open(ctx context.Context, p record.Partition) (Writer, error)
+	Close() error
+}
+
+// Writer writes one partition; all its calls come from one goroutine.
+type Writer interface {
+	// Write takes records in offset order. nil means taken, not durable. A record that the
+	// target can not store is reported with b.Fail(i, err) and does not fail the batch. The
+	// batch's memory is valid until Write returns: keep copies.
+	Write(ctx context.Context, b *record.Batch) error
+	// Flush makes everything taken durable. It may be called again with the same range, by this
+	// process or another one after a crash, and must then change nothing. After an error the
+	// runtime closes the writer, opens a new one and gives it the same range again.
+	Flush(ctx context.Context, r record.Range) error
+	// Close drops what was taken and not flushed.
+	Close() error
+}
+
+// Starter is a Writer that keeps its offsets together with its data, in one transaction of the
+// target. Its offset wins over the consumer group's, which is then only a copy for lag tools.
+type Starter interface {
+	// Start claims the partition, fences earlier owners and returns the next offset to read;
+	// ok is false when the target knows none yet.
+	Start(ctx context.Context) (next int64, ok bool, err error)
+}
+
+// Checker is a Source or Sink that can check its settings against the live system, before the
+// first task starts and for `connectd validate --connect`.
+type Checker interface {
+	Check(ctx context.Context) error
+}
+
+// Transform changes a record in place; keep=false filters it out. b is the batch that r belongs
+// to, whose memory the transform may use. Called from one goroutine.
+type Transform interface {
+	Apply(b *record.Batch, r *record.Record) (keep bool, err error)
+}
+
+// Permanent marks an error that cannot heal by itself: the task becomes FAILED and is not
+// restarted until somebody changes something.
+func Permanent(err error) error { return permanent{err} }
+
+// IsPermanent says whether err, or an error that it wraps, is marked by Permanent.
+func IsPermanent(err error) bool {
+	var p permanent
+	return errors.As(err, &p)
+}
+
+type permanent struct{ error }
+
+func (p permanent) Unwrap() error { return p.error }

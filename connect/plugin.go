@@ -1,0 +1,91 @@
+package connect
+
+import (
+	"log/slog"
+
+	"connectd/config"
+	"connectd/convert"
+)
+
+// Env is what a connector is told of where it runs.
+type Env struct {
+	Connector string // the connector's name
+	Task      int
+	Log       *slog.Logger
+}
+
+// Plugin is one line of the table of plugins: a class that a connector file may name, its
+// aliases (the Java classes that it stands in for), its settings, and how it is built.
+type Plugin struct {
+	Class    string
+	Aliases  []string
+	Settings func() config.Settings
+
+	source    func(config.Settings, Env) (Source, error)
+	sink      func(config.Settings, Env) (Sink, error)
+	transform func(config.Settings) (Transform, error)
+	converter func(config.Settings) (convert.Converter, error)
+}
+
+// Plugins is the table of all that this binary can run.
+type Plugins struct {
+	Sources, Sinks, Transforms, Converters []Plugin
+}
+
+// settingsOf is a pointer to C that is a config.Settings.
+type settingsOf[C any] interface {
+	*C
+	config.Settings
+}
+
+// SourcePlugin is the line of a source.
+func SourcePlugin[C any, P settingsOf[C]](class string, build func(*C, Env) (Source, error), aliases ...string) Plugin {
+	return Plugin{Class: class, Aliases: aliases, Settings: blank[C, P],
+		source: func(s config.Settings, e Env) (Source, error) { return build((*C)(s.(P)), e) }}
+}
+
+// SinkPlugin is the line of a sink.
+func SinkPlugin[C any, P settingsOf[C]](class string, build func(*C, Env) (Sink, error), aliases ...string) Plugin {
+	return Plugin{Class: class, Aliases: aliases, Settings: blank[C, P],
+		sink: func(s config.Settings, e Env) (Sink, error) { return build((*C)(s.(P)), e) }}
+}
+
+// TransformPlugin is the line of a transform.
+func TransformPlugin[C any, P settingsOf[C], T Transform](class string, build func(*C) (T, error), aliases ...string) Plugin {
+	return Plugin{Class: class, Aliases: aliases, Settings: blank[C, P],
+		transform: func(s config.Settings) (Transform, error) { return build((*C)(s.(P))) }}
+}
+
+// ConverterPlugin is the line of a converter.
+func ConverterPlugin[C any, P settingsOf[C], T convert.Converter](class string, build func(*C) (T, error), aliases ...string) Plugin {
+	return Plugin{Class: class, Aliases: aliases, Settings: blank[C, P],
+		converter: func(s config.Settings) (convert.Converter, error) { return build((*C)(s.(P))) }}
+}
+
+func blank[C any, P settingsOf[C]]() config.Settings { return P(new(C)) }
+
+// Find is the plugin of the table that goes by class, which may be an alias or an alias's last
+// part (PostgresConnector); ok is false when there is none.
+func Find(table []Plugin, class string) (p Plugin, ok bool) {
+	for _, p := range table {
+		if p.Class == class {
+			return p, true
+		}
+		for _, a := range p.Aliases {
+			if a == class || simpleName(a) == class {
+				return p, true
+			}
+		}
+	}
+	return Plugin{}, false
+}
+
+// simpleName is the last part of a Java class name.
+func simpleName(class string) string {
+	for i := len(class) - 1; i >= 0; i-- {
+		if class[i] == '.' {
+			return class[i+1:]
+		}
+	}
+	return class
+}

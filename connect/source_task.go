@@ -1,0 +1,76 @@
+package connect
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+
+	"connectd/record"
+)
+
+// SourceTask is what a running source sees of the runtime. A source takes empty batches, fills
+// them and sends them; the number of batches bounds what is in flight.
+type SourceTask struct {
+	Connector string // the connector's name
+	ID        int    // the task's number, from 0
+	Log       *slog.Logger
+
+	free      chan *record.Batch // recycled batches
+	out       chan *record.Batch // filled batches; as many slots as there are batches
+	committed atomic.Uint64
+	wake      chan struct{}
+	offsets   map[string][]byte
+	progress  atomic.Pointer[Progress]
+	topic     func(name string, partitions int) error
+}
+
+// Free hands out empty batches. It blocks while max.in.flight batches are on their way: that is
+// the back-pressure, so select on it together with whatever must not wait (keepalives).
+func (t *SourceTask) Free() <-chan *record.Batch { return t.free }
+
+// Batch waits for an empty batch.
+func (t *SourceTask) Batch(ctx context.Context) (*record.Batch, error) {
+	select {
+	case b := <-t.free:
+		return b, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// Send hands b over. It never blocks. An empty batch with Offsets or a Mark moves the position
+// without records.
+func (t *SourceTask) Send(b *record.Batch) { t.out <- b }
+
+// Committed is the Mark of the newest batch such that it and all before it are durable in Kafka
+// and its Offsets are durable too: the source may tell its upstream to forget what came before.
+// Zero until the first.
+func (t *SourceTask) Committed() uint64 { return t.committed.Load() }
+
+// Wake receives after Committed has moved.
+func (t *SourceTask) Wake() <-chan struct{} { return t.wake }
+
+// Offset is the committed offset (a JSON object) of the source partition (a JSON object, in the
+// form that the source itself writes), or nil when there is none.
+func (t *SourceTask) Offset(partition string) []byte { return t.offsets[partition] }
+
+// Offsets are all committed offsets of this connector by source partition.
+func (t *SourceTask) Offsets() map[string][]byte { return t.offsets }
+
+// Report shows what the source is doing in the connector's status and metrics.
+func (t *SourceTask) Report(p Progress) { t.progress.Store(&p) }
+
+// Progress is a source's own account of where it is.
+type Progress struct {
+	Phase  string             // such as "snapshot" or "streaming"
+	Detail string             // one sentence for people
+	Tables []TableProgress    // of a snapshot
+	Gauges map[string]float64 // further figures by metric name, such as connectd_slot_retained_bytes
+}
+
+// TableProgress says how far the snapshot of one table is.
+type TableProgress struct {
+	Table           string
+	Rows, Estimated int64
+	Done            bool
+}
