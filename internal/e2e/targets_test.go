@@ -1,0 +1,212 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"connectd/internal/compare"
+	"connectd/internal/testenv"
+)
+
+// world is everything that one test needs: the source's database, a broker, three targets.
+type world struct {
+	t          *testing.T
+	source     *testenv.Postgres
+	sourceDB   string
+	kafka      *testenv.Kafka
+	target     *testenv.Postgres
+	targetDB   string
+	clickhouse *testenv.ClickHouse
+	database   string // in ClickHouse
+	s3         *testenv.S3
+	bucket     string
+	prefix     string // of the topics, the slot and the connectors' names
+}
+
+// newWorld uses the shared servers.
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, kafka: testenv.SharedKafka(t)}
+	w.source, w.sourceDB = testenv.Database(t)
+	w.target, w.targetDB = testenv.Database(t)
+	w.clickhouse, w.database = testenv.ClickHouseDatabase(t)
+	w.s3, w.bucket = testenv.Bucket(t)
+	w.prefix = strings.ToLower(w.sourceDB)
+	return w
+}
+
+// config is one file with the source and the three sinks. Batches are small and quick, so that
+// a kill finds them in every state.
+func (w *world) config() string {
+	json := `
+    key.converter: org.apache.kafka.connect.json.JsonConverter
+    key.converter.schemas.enable: false
+    value.converter: org.apache.kafka.connect.json.JsonConverter
+    value.converter.schemas.enable: false`
+	return fmt.Sprintf(`
+worker:
+  bootstrap.servers: %[1]s
+  listeners: http://127.0.0.1:0
+  group.id: %[2]s
+  offset.storage.topic: %[2]s-offsets
+connectors:
+  %[2]s-source:
+    connector.class: io.debezium.connector.postgresql.PostgresConnector
+    database.hostname: %[3]s
+    database.port: %[4]d
+    database.user: debezium
+    database.password: dbz
+    database.dbname: %[5]s
+    topic.prefix: %[2]s
+    slot.name: %[2]s
+    publication.name: %[2]s
+    table.include.list: public.events,public.accounts,public.readings,public.people,public.audit
+    topic.creation.default.partitions: 2
+    topic.creation.default.replication.factor: 1
+    transforms: unwrap,addPrefix
+    transforms.unwrap.type: io.debezium.transforms.ExtractNewRecordState
+    transforms.unwrap.delete.tombstone.handling.mode: delete-to-tombstone
+    transforms.unwrap.add.fields: lsn
+    transforms.addPrefix.type: org.apache.kafka.connect.transforms.RegexRouter
+    transforms.addPrefix.regex: (.*)
+    transforms.addPrefix.replacement: cdc.$1%[6]s
+  %[2]s-clickhouse:
+    connector.class: clickhouse-sink
+    topics.regex: cdc\.%[2]s\..*
+    hostname: %[7]s
+    port: %[8]d
+    database: %[9]s
+    table.name.format: ${table}
+    auto.create: true
+    auto.evolve: true
+    linger.ms: 300
+    batch.max.rows: 5000%[6]s
+  %[2]s-postgres:
+    connector.class: postgres-sink
+    topics.regex: cdc\.%[2]s\.public\.(events|accounts|readings|people)
+    connection.url: %[10]s
+    table.name.format: ${table}
+    insert.mode: upsert
+    pk.mode: record_key
+    delete.enabled: true
+    auto.create: true
+    auto.evolve: true
+    linger.ms: 300
+    batch.max.rows: 5000%[6]s
+  %[2]s-postgres-audit:
+    connector.class: postgres-sink
+    topics: cdc.%[2]s.public.audit
+    connection.url: %[10]s
+    table.name.format: ${table}
+    insert.mode: insert
+    auto.create: true
+    linger.ms: 300%[6]s
+  %[2]s-s3:
+    connector.class: s3-sink
+    topics.regex: cdc\.%[2]s\..*
+    s3.bucket.name: %[11]s
+    store.url: %[12]s
+    aws.access.key.id: %[13]s
+    aws.secret.access.key: %[14]s
+    format.output.fields: [key, value, partition, offset]
+    behavior.on.null.values: write
+    rotate.schedule.interval.ms: 500
+    flush.size: 5000%[6]s
+`, w.kafka.Brokers, w.prefix, w.source.Host, w.source.Port, w.sourceDB, json,
+		w.clickhouse.Host, w.clickhouse.Port, w.database, w.target.DSN(w.targetDB), w.bucket, w.s3.Endpoint, w.s3.AccessKey, w.s3.SecretKey)
+}
+
+// await waits until every target equals the source.
+func (w *world) await(limit time.Duration) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), limit)
+	defer cancel()
+	source, target := w.open(w.source.DSN(w.sourceDB)), w.open(w.target.DSN(w.targetDB))
+	for _, t := range tables {
+		want, err := t.Postgres(ctx, source, t.Name)
+		if err != nil {
+			w.t.Fatalf("read the source: %v", err)
+		}
+		w.equal(ctx, "postgres "+t.Name, want, func() (compare.Rows, error) { return t.Postgres(ctx, target, t.Name) })
+		from := fmt.Sprintf("`%s`.`%s`", w.database, t.Name)
+		if len(t.Key) > 0 {
+			from = "(SELECT * FROM " + from + " FINAL WHERE _is_deleted = 0)"
+		}
+		w.equal(ctx, "clickhouse "+t.Name, want, func() (compare.Rows, error) { return t.ClickHouse(ctx, w.clickhouse.Query, from) })
+		w.equal(ctx, "s3 "+t.Name, want, func() (compare.Rows, error) {
+			lines, err := compare.Lines(ctx, w.s3.Client(), w.bucket, w.topicPrefix(t.Name))
+			if err != nil {
+				return nil, err
+			}
+			return t.Replay(lines)
+		})
+	}
+}
+
+// topicPrefix is where the objects of a table's topic are.
+func (w *world) topicPrefix(table string) string {
+	return fmt.Sprintf("topics/cdc.%s.public.%s/", w.prefix, table)
+}
+
+// offsetsOnce fails the test unless the bucket holds every offset of every topic exactly once.
+func (w *world) offsetsOnce() {
+	w.t.Helper()
+	for _, t := range tables {
+		lines, err := compare.Lines(w.t.Context(), w.s3.Client(), w.bucket, w.topicPrefix(t.Name))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		next := map[int32]int64{}
+		for _, l := range lines {
+			if want := next[l.Partition]; l.Offset != want {
+				w.t.Errorf("objects of topic %s-%d: after offset %d comes %d, want %d", t.Name, l.Partition, want-1, l.Offset, want)
+				break
+			}
+			next[l.Partition]++
+		}
+	}
+}
+
+func (w *world) open(dsn string) *pgx.Conn {
+	w.t.Helper()
+	conn, err := pgx.Connect(w.t.Context(), dsn)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
+// equal reads until the rows are equal or ctx is done, and then fails with how they differ.
+func (w *world) equal(ctx context.Context, what string, want compare.Rows, read func() (compare.Rows, error)) {
+	w.t.Helper()
+	every := time.NewTicker(300 * time.Millisecond)
+	defer every.Stop()
+	var got compare.Rows
+	var last error
+	for {
+		rows, err := read()
+		if err == nil && want.Equal(rows) {
+			return
+		}
+		if !errors.Is(err, context.DeadlineExceeded) {
+			got, last = rows, err
+		}
+		select {
+		case <-ctx.Done():
+			if last != nil {
+				w.t.Errorf("%s: %v", what, last)
+			} else {
+				w.t.Errorf("%s differs from the source: %s", what, want.Diff(got))
+			}
+			return
+		case <-every.C:
+		}
+	}
+}

@@ -1,0 +1,378 @@
+package s3
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"connectd/config"
+	"connectd/connect"
+	"connectd/internal/testenv"
+	"connectd/record"
+)
+
+var orders = record.Partition{Topic: "orders", ID: 2}
+
+// open is a sink on a bucket of its own, with its defaults changed by set.
+func open(t *testing.T, set func(*Config)) (*Sink, *s3.Client) {
+	t.Helper()
+	server, bucket := testenv.Bucket(t)
+	c := &Config{}
+	c.Defaults()
+	c.Bucket, c.Endpoint, c.Region = bucket, server.Endpoint, server.Region
+	c.AccessKey, c.SecretKey = server.AccessKey, config.Secret(server.SecretKey)
+	if set != nil {
+		set(c)
+	}
+	s, err := New(c, connect.Env{Connector: "to-s3", Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.(*Sink), server.Client()
+}
+
+// batch holds one record a value, from the given offset; "" is a tombstone.
+func batch(from int64, values ...string) *record.Batch {
+	b := &record.Batch{}
+	for i, v := range values {
+		r := b.Add()
+		r.Topic, r.Partition, r.Offset, r.Timestamp = orders.Topic, orders.ID, from+int64(i), 1700000000000
+		if v == "" {
+			continue
+		}
+		r.RawValue = []byte(v)
+		r.Value = record.Datum{
+			Schema: &record.Schema{Type: record.StructType, Fields: []record.Field{{Name: "n", Schema: &record.Schema{}}}},
+			Value:  record.OfStruct([]record.Value{record.OfJSON([]byte(v))}),
+		}
+	}
+	return b
+}
+
+// flush writes values as the range that begins at from.
+func flush(t *testing.T, s *Sink, id string, from int64, values ...string) error {
+	t.Helper()
+	w, err := s.Open(t.Context(), orders)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	if err := w.Write(t.Context(), batch(from, values...)); err != nil {
+		t.Fatal(err)
+	}
+	return w.Flush(t.Context(), record.Range{Partition: orders, Start: from, End: from + int64(len(values)), ID: id})
+}
+
+// content is every object of the bucket by key, decompressed.
+func content(t *testing.T, client *s3.Client, bucket string) map[string]string {
+	t.Helper()
+	list, err := client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, o := range list.Contents {
+		res, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: o.Key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r io.Reader = res.Body
+		if strings.HasSuffix(*o.Key, ".gz") {
+			if r, err = gzip.NewReader(res.Body); err != nil {
+				t.Fatal(err)
+			}
+		}
+		text, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[*o.Key] = string(text)
+		_ = res.Body.Close()
+	}
+	return out
+}
+
+// expect compares the bucket's objects with want.
+func expect(t *testing.T, client *s3.Client, s *Sink, want map[string]string) {
+	t.Helper()
+	got := content(t, client, s.cfg.Bucket)
+	for key, text := range want {
+		if got[key] != text {
+			t.Errorf("object %s holds %q, want %q", key, got[key], text)
+		}
+		delete(got, key)
+	}
+	for key := range got {
+		t.Errorf("object %s is too much", key)
+	}
+}
+
+func TestKeysAndLines(t *testing.T) {
+	s, client := open(t, nil)
+	for from, id := range map[int64]string{0: "a", 3: "b", 6: "c"} {
+		if err := flush(t, s, id, from, fmt.Sprintf(`{"n":%d}`, from), `{"n":"x"}`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect(t, client, s, map[string]string{
+		"topics/orders/partition=2/orders+2+0000000000.json.gz": "{\"n\":0}\n{\"n\":\"x\"}\n",
+		"topics/orders/partition=2/orders+2+0000000003.json.gz": "{\"n\":3}\n{\"n\":\"x\"}\n",
+		"topics/orders/partition=2/orders+2+0000000006.json.gz": "{\"n\":6}\n{\"n\":\"x\"}\n",
+	})
+}
+
+func TestSameFlushAgainChangesNothing(t *testing.T) {
+	s, client := open(t, nil)
+	const key = "topics/orders/partition=2/orders+2+0000000000.json.gz"
+	if err := flush(t, s, "same", 0, `{"n":1}`, `{"n":2}`); err != nil {
+		t.Fatal(err)
+	}
+	// The topic has been compacted since: the object with more rows stays.
+	if err := flush(t, s, "same", 0, `{"n":2}`); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, client, s, map[string]string{key: "{\"n\":1}\n{\"n\":2}\n"})
+}
+
+func TestObjectOfAnotherFlush(t *testing.T) {
+	const key = "topics/orders/partition=2/orders+2+0000000000.json.gz"
+	for _, c := range []struct{ policy, want, err string }{
+		{"overwrite", "{\"n\":2}\n", ""},
+		{"skip", "{\"n\":1}\n", ""},
+		{"fail", "{\"n\":1}\n", "another flush has left an object there"},
+	} {
+		t.Run(c.policy, func(t *testing.T) {
+			s, client := open(t, func(cfg *Config) { cfg.IfExists = c.policy })
+			if err := flush(t, s, "first", 0, `{"n":1}`); err != nil {
+				t.Fatal(err)
+			}
+			err := flush(t, s, "second", 0, `{"n":2}`)
+			if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err) || !connect.IsPermanent(err)) {
+				t.Errorf("flush returned %v, want %q", err, c.err)
+			}
+			expect(t, client, s, map[string]string{key: c.want})
+		})
+	}
+}
+
+func TestTombstones(t *testing.T) {
+	const key = "topics/orders/partition=2/orders+2+0000000000.json.gz"
+	for _, c := range []struct {
+		policy, want    string
+		skipped, failed int
+	}{
+		{"ignore", "{\"n\":1}\n", 1, 0},
+		{"write", "{\"n\":1}\nnull\n", 0, 0},
+		{"fail", "{\"n\":1}\n", 0, 1},
+	} {
+		t.Run(c.policy, func(t *testing.T) {
+			s, client := open(t, func(cfg *Config) { cfg.Nulls = c.policy })
+			w, err := s.Open(t.Context(), orders)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := batch(0, `{"n":1}`, "")
+			if err := w.Write(t.Context(), b); err != nil {
+				t.Fatal(err)
+			}
+			if b.Skipped() != c.skipped || len(b.Failed()) != c.failed {
+				t.Errorf("%d skipped and %d failed, want %d and %d", b.Skipped(), len(b.Failed()), c.skipped, c.failed)
+			}
+			if err := w.Flush(t.Context(), record.Range{Partition: orders, End: 2, ID: "a"}); err != nil {
+				t.Fatal(err)
+			}
+			expect(t, client, s, map[string]string{key: c.want})
+		})
+	}
+}
+
+func TestPartsAndOrphans(t *testing.T) {
+	s, client := open(t, func(c *Config) { c.Compression, c.PartSize = "none", minPartSize })
+	// A killed process has left an upload behind.
+	key := (&writer{sink: s, p: orders}).key(0)
+	if _, err := client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &s.cfg.Bucket, Key: &key}); err != nil {
+		t.Fatal(err)
+	}
+	large := make([]byte, 3*minPartSize)
+	for i := range large {
+		large[i] = byte('a' + rand.IntN(26))
+	}
+	value := `{"n":"` + string(large) + `"}`
+	for range 2 { // the second finds the object of the first
+		if err := flush(t, s, "large", 0, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect(t, client, s, map[string]string{key: value + "\n"})
+	up, err := client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &s.cfg.Bucket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(up.Uploads) != 0 {
+		t.Errorf("%d unfinished uploads are left, want none", len(up.Uploads))
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		set  func(*Config)
+		want string
+	}{
+		{"no bucket", func(c *Config) { c.Bucket = "nobody-has-this" }, `bucket "nobody-has-this" does not exist; create it, or correct s3.bucket.name`},
+		{"wrong secret", func(c *Config) { c.SecretKey = "wrong" }, "check aws.access.key.id and aws.secret.access.key"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, _ := open(t, c.set)
+			w, err := newWriter(s, orders)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Write(t.Context(), batch(0, `{"n":1}`)); err != nil {
+				t.Fatal(err)
+			}
+			err = w.Flush(t.Context(), record.Range{Partition: orders, End: 1, ID: "a"})
+			if err == nil || !strings.Contains(err.Error(), c.want) || !connect.IsPermanent(err) {
+				t.Errorf("flush returned %v, want a permanent error with %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestServerGoneAndBack(t *testing.T) {
+	server := testenv.OwnS3(t, testenv.S3Options{})
+	bucket := "gone"
+	if _, err := server.Client().CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
+		t.Fatal(err)
+	}
+	c := &Config{}
+	c.Defaults()
+	c.Bucket, c.Endpoint, c.Region, c.Retries = bucket, server.Endpoint, server.Region, 1
+	c.AccessKey, c.SecretKey = server.AccessKey, config.Secret(server.SecretKey)
+	built, err := New(c, connect.Env{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := built.(*Sink)
+	w, err := s.Open(t.Context(), orders)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Write(t.Context(), batch(0, `{"n":1}`)); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	r := record.Range{Partition: orders, End: 1, ID: "a"}
+	if err := w.Flush(t.Context(), r); err == nil || connect.IsPermanent(err) {
+		t.Fatalf("flush without a server returned %v, want an error that heals", err)
+	}
+	if err := server.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	if err := flush(t, s, "a", 0, `{"n":1}`); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, server.Client(), s, map[string]string{"topics/orders/partition=2/orders+2+0000000000.json.gz": "{\"n\":1}\n"})
+}
+
+func TestLines(t *testing.T) {
+	price := &record.Schema{Type: record.BytesType, Name: record.DecimalName, Version: 1, Params: []record.Param{{Name: "scale", Value: "2"}}}
+	typed := record.Datum{
+		Schema: &record.Schema{Type: record.StructType, Fields: []record.Field{{Name: "price", Schema: price}}},
+		Value:  record.OfStruct([]record.Value{record.OfNumber([]byte("12.50"))}),
+	}
+	key := record.Datum{Schema: &record.Schema{Type: record.StringType}, Value: record.OfText("k")}
+	for _, c := range []struct {
+		name   string
+		fields []string
+		r      record.Record
+		want   string
+	}{
+		{"bytes of a value without schema", []string{"value"}, record.Record{RawValue: []byte(`{"a": 1}`), Value: shaped("a")}, `{"a": 1}`},
+		{"several lines become one", []string{"value"}, record.Record{RawValue: []byte("{\"a\":\n 1}"), Value: shaped("a")}, `{"a":1}`},
+		{"decimals are numbers", []string{"value"}, record.Record{RawValue: []byte(`{"price":"BOI="}`), Value: typed}, `{"price":12.50}`},
+		{"several fields", []string{"key", "value", "partition", "offset", "timestamp"}, record.Record{Key: key, Partition: 3, Offset: 9, Timestamp: 7, RawValue: []byte(`{"a":1}`), Value: shaped("a")},
+			`{"key":"k","value":{"a":1},"partition":3,"offset":9,"timestamp":7}`},
+		{"headers", []string{"headers", "topic"}, record.Record{Topic: "o", Headers: []record.Header{{Name: "h", Value: key}}}, `{"headers":{"h":"k"},"topic":"o"}`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cfg := &Config{}
+			cfg.Defaults()
+			cfg.Fields = c.fields
+			l, err := newLines(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := l.append(&c.r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := c.want + "\n"; string(got) != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// shaped is a value without a schema of its own, with one field that is 1.
+func shaped(field string) record.Datum {
+	return record.Datum{
+		Schema: &record.Schema{Type: record.StructType, Fields: []record.Field{{Name: field, Schema: &record.Schema{}}}},
+		Value:  record.OfStruct([]record.Value{record.OfInt(1)}),
+	}
+}
+
+// TestSameBytes makes sure that content is a function of the records: gzip's header has no time.
+func TestSameBytes(t *testing.T) {
+	var bodies [][]byte
+	for range 2 {
+		cfg := &Config{}
+		cfg.Defaults()
+		w, err := newWriter(&Sink{cfg: cfg}, orders)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Write(context.Background(), batch(0, `{"n":1}`, `{"n":2}`)); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.gzip.Close(); err != nil {
+			t.Fatal(err)
+		}
+		bodies = append(bodies, slices.Clone(w.body.Bytes()))
+	}
+	if !bytes.Equal(bodies[0], bodies[1]) {
+		t.Error("the same records were compressed to different bytes")
+	}
+}
+
+func BenchmarkWrite(b *testing.B) {
+	cfg := &Config{}
+	cfg.Defaults()
+	w, err := newWriter(&Sink{cfg: cfg}, orders)
+	if err != nil {
+		b.Fatal(err)
+	}
+	values := make([]string, 1000)
+	for i := range values {
+		values[i] = fmt.Sprintf(`{"n":%d,"text":"%x"}`, i, rand.Int64())
+	}
+	in := batch(0, values...)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := w.Write(b.Context(), in); err != nil {
+			b.Fatal(err)
+		}
+		w.reset()
+	}
+}
