@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"crypto/md5"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/jackc/pgx/v5"
+
+	"connectd/kafka"
+)
+
+// sink is one target to measure: its configuration for a topic, and how many rows it holds.
+type sink struct {
+	name    string
+	prepare func(ctx context.Context, e *engines, table string) (configuration string, count func() (int, error), err error)
+}
+
+const (
+	partitions = 4
+	jsonLines  = `
+    key.converter: org.apache.kafka.connect.json.JsonConverter
+    key.converter.schemas.enable: false
+    value.converter: org.apache.kafka.connect.json.JsonConverter
+    value.converter.schemas.enable: false
+`
+)
+
+// measureSink fills a topic of four partitions with flat objects of 250 bytes and times from the
+// process's start until the target holds them all.
+func measureSink(s sink) func(ctx context.Context, e *engines, o options) ([]result, error) {
+	return func(ctx context.Context, e *engines, o options) ([]result, error) {
+		topic := e.name("flat")
+		if err := e.fill(ctx, topic, o.rows); err != nil {
+			return nil, err
+		}
+		configuration, count, err := s.prepare(ctx, e, topic)
+		if err != nil {
+			return nil, err
+		}
+		run, err := e.start(configuration)
+		if err != nil {
+			return nil, err
+		}
+		defer run.stop()
+		for {
+			n, err := count()
+			if err == nil && n >= o.rows {
+				break
+			}
+			if err := sleep(ctx, 20*time.Millisecond); err != nil {
+				return nil, run.failed(fmt.Errorf("%d of %d rows: %w", n, o.rows, err))
+			}
+		}
+		took := time.Since(run.started).Seconds()
+		return []result{{Name: s.name, PerSecond: float64(o.rows) / took, CPU: perEvent(run.cpu(), o.rows), PeakMB: run.peak()}}, nil
+	}
+}
+
+// fill produces n records: ten fields, three int64, two int32, one float64 and four texts.
+func (e *engines) fill(ctx context.Context, topic string, n int) error {
+	if err := e.admin.EnsureTopic(ctx, topic, kafka.TopicSpec{Partitions: partitions, Replication: 1}); err != nil {
+		return err
+	}
+	p, err := kafka.NewProducer(e.settings, quiet)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	const batch = 5000
+	var mu sync.Mutex
+	var first error
+	for from := 0; from < n; from += batch {
+		msgs := make([]kafka.Message, 0, batch)
+		for i := from; i < min(n, from+batch); i++ {
+			msgs = append(msgs, kafka.Message{Topic: topic, Partition: -1, Timestamp: time.Now().UnixMilli(),
+				Key: fmt.Appendf(nil, `{"id":%d}`, i), Value: flat(i)})
+		}
+		p.Produce(msgs, func(err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if first == nil {
+				first = err
+			}
+		})
+	}
+	if err := p.Flush(ctx); err != nil {
+		return err
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	return first
+}
+
+func flat(i int) []byte {
+	hash := fmt.Sprintf("%x", md5.Sum([]byte(strconv.Itoa(i))))
+	return fmt.Appendf(nil, `{"id":%d,"user_id":%d,"session_id":%d,"quantity":%d,"status":%d,"price":%.2f,"kind":"%s","city":"Amsterdam","agent":"Mozilla/5.0 (X11; Linux) %s","url":"/products/%s"}`,
+		i, i*7919%100000, i*31, i%10, i%5, float64(i%10000)/100+0.01, []string{"view", "click", "buy"}[i%3], hash[:16], hash)
+}
+
+var clickhouseSink = sink{"topic to ClickHouse", func(ctx context.Context, e *engines, table string) (string, func() (int, error), error) {
+	count := func() (int, error) {
+		text, err := e.clickhouse.Query(ctx, "SELECT count() FROM "+table)
+		if err != nil {
+			return 0, err
+		}
+		return strconv.Atoi(strings.TrimSpace(text))
+	}
+	return fmt.Sprintf(`
+  %[1]s:
+    connector.class: clickhouse-sink
+    topics: %[1]s
+    hostname: %[2]s
+    port: %[3]d
+    username: %[4]s
+    password: %[5]s
+    auto.create: true
+`, table, e.clickhouse.Host, e.clickhouse.Port, e.clickhouse.User, e.clickhouse.Password) + jsonLines, count, nil
+}}
+
+var (
+	postgresAppend = sink{"topic to PostgreSQL, append", postgres("insert.mode: insert\n    pk.mode: none")}
+	postgresUpsert = sink{"topic to PostgreSQL, upsert", postgres("insert.mode: upsert\n    pk.mode: record_key")}
+)
+
+func postgres(mode string) func(ctx context.Context, e *engines, table string) (string, func() (int, error), error) {
+	return func(ctx context.Context, e *engines, table string) (string, func() (int, error), error) {
+		if err := e.postgres.CreateDatabase(ctx, table); err != nil {
+			return "", nil, err
+		}
+		conn, err := pgx.Connect(ctx, e.postgres.DSN(table))
+		if err != nil {
+			return "", nil, err
+		}
+		key := ""
+		if strings.Contains(mode, "upsert") {
+			key = " PRIMARY KEY"
+		}
+		_, err = conn.Exec(ctx, "CREATE TABLE "+table+" (id bigint"+key+", user_id bigint, session_id bigint, quantity int, status int, price float8, kind text, city text, agent text, url text)")
+		count := func() (n int, err error) {
+			return n, conn.QueryRow(ctx, "SELECT count(*) FROM "+table).Scan(&n)
+		}
+		return fmt.Sprintf(`
+  %[1]s:
+    connector.class: postgres-sink
+    topics: %[1]s
+    connection.url: %[2]s
+    %[3]s
+`, table, e.postgres.DSN(table), mode) + jsonLines, count, err
+	}
+}
+
+var s3Sink = sink{"topic to S3, JSON lines with gzip", func(ctx context.Context, e *engines, table string) (string, func() (int, error), error) {
+	client := e.s3.Client()
+	if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &table}); err != nil {
+		return "", nil, err
+	}
+	seen := map[string]int{} // rows of each object, from its metadata
+	count := func() (int, error) {
+		list, err := client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &table})
+		if err != nil {
+			return 0, err
+		}
+		sum := 0
+		for _, o := range list.Contents {
+			if _, ok := seen[*o.Key]; !ok {
+				head, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &table, Key: o.Key})
+				if err != nil {
+					return 0, err
+				}
+				if seen[*o.Key], err = strconv.Atoi(head.Metadata["connectd-count"]); err != nil {
+					return 0, err
+				}
+			}
+			sum += seen[*o.Key]
+		}
+		return sum, nil
+	}
+	return fmt.Sprintf(`
+  %[1]s:
+    connector.class: s3-sink
+    topics: %[1]s
+    s3.bucket.name: %[1]s
+    store.url: %[2]s
+    aws.access.key.id: %[3]s
+    aws.secret.access.key: %[4]s
+    flush.size: 50000
+    rotate.schedule.interval.ms: 1000
+`, table, e.s3.Endpoint, e.s3.AccessKey, e.s3.SecretKey) + jsonLines, count, nil
+}}
