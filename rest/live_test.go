@@ -1,0 +1,75 @@
+package rest
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"connectd/connect"
+)
+
+func TestLiveAddsUpTasks(t *testing.T) {
+	latency := func(d time.Duration) *connect.Histogram {
+		h := new(connect.Histogram)
+		h.Observe(d)
+		return h
+	}
+	running := connect.TaskStatus{
+		State: connect.Running, Read: 10, Written: 7, Filtered: 1, Failed: 2, DeadLettered: 2, LagRecords: 3,
+		Lag: time.Second, Latency: latency(time.Millisecond), Progress: &connect.Progress{Phase: "snapshot"},
+	}
+	retrying := connect.TaskStatus{
+		ID: 1, State: connect.Restarting, Cause: errors.New("broker is down"), Next: time.Unix(1, 0), Restarts: 4,
+		Read: 1, Written: 1, LagRecords: 4, Lag: 3 * time.Second, Latency: latency(time.Second),
+	}
+	a := &api{}
+	got := a.liveOf(connect.ConnectorStatus{Kind: connect.SinkKind, State: connect.Running, Tasks: []connect.TaskStatus{running, retrying}})
+	want := figures{In: 11, Out: 8, Filtered: 1, Failed: 2, DeadLettered: 2, LagRecords: 7, LagSeconds: 3, P95: got.P95}
+	if got.figures != want {
+		t.Errorf("figures are %+v, want %+v", got.figures, want)
+	}
+	if got.P95 < 0.8 || got.P95 > 1.2 {
+		t.Errorf("p95 is %v s, want that of the slower of the two, about 1", got.P95)
+	}
+	if got.State != connect.Restarting || got.Cause != "broker is down" || got.Phase != "snapshot" {
+		t.Errorf("state %s, cause %q, phase %q; want those of the task that restarts and of the one that reports", got.State, got.Cause, got.Phase)
+	}
+	if second := got.Tasks[1]; second.NextTry == nil || second.Restarts != 4 || got.Tasks[0].NextTry != nil {
+		t.Errorf("tasks are %+v, want a next try of the second only", got.Tasks)
+	}
+
+	retrying.LagRecords = -1
+	degraded := running
+	degraded.Degraded = errors.New("target is read-only")
+	got = a.liveOf(connect.ConnectorStatus{State: connect.Running, Tasks: []connect.TaskStatus{degraded}})
+	if got.State != connect.Running || got.Cause != "target is read-only" {
+		t.Errorf("a degraded connector is %s with cause %q, want RUNNING with its cause", got.State, got.Cause)
+	}
+	got = a.liveOf(connect.ConnectorStatus{State: connect.Running, Tasks: []connect.TaskStatus{running, retrying}})
+	if got.LagRecords != -1 {
+		t.Errorf("lag is %d, want -1 while one task does not know its own", got.LagRecords)
+	}
+}
+
+// A client that has asked for a stop may drop a slot or change offsets as soon as it sees STOPPED.
+func TestStoppedMeansThatNoTaskIsLeft(t *testing.T) {
+	a := &api{}
+	draining := connect.ConnectorStatus{State: connect.Stopped, Tasks: []connect.TaskStatus{{State: connect.Running}}}
+	if got := a.statusOf(draining); got.Connector.State != connect.Running || len(got.Tasks) != 1 {
+		t.Errorf("while it drains the status is %+v, want RUNNING with its task", got)
+	}
+	draining.Tasks = nil
+	if got := a.statusOf(draining); got.Connector.State != connect.Stopped {
+		t.Errorf("without tasks the status is %+v, want STOPPED", got)
+	}
+}
+
+func TestOnlyFailedHasATrace(t *testing.T) {
+	a := &api{}
+	cause := errors.New("wrong password")
+	for state, want := range map[connect.State]string{connect.Failed: "wrong password", connect.Restarting: "", connect.Running: ""} {
+		if got := a.taskStateOf(connect.TaskStatus{State: state, Cause: cause}); got.Trace != want {
+			t.Errorf("trace of a %s task is %q, want %q", state, got.Trace, want)
+		}
+	}
+}
