@@ -186,6 +186,7 @@ var s3Sink = sink{"topic to S3, JSON lines with gzip", func(ctx context.Context,
     connector.class: s3-sink
     topics: %[1]s
     s3.bucket.name: %[1]s
+    s3.region: us-east-1
     store.url: %[2]s
     aws.access.key.id: %[3]s
     aws.secret.access.key: %[4]s

@@ -1,7 +1,8 @@
 package config
 
 import (
-	"fmt"
+	"cmp"
+	"slices"
 	"strings"
 )
 
@@ -14,11 +15,15 @@ type Problem struct {
 	Warning bool // worth saying, but the connector runs
 }
 
-// String is "file:line:col: path: text", as far as the parts are known.
+// String is "file:line:col: path: text", as far as the parts are known, with "warning: " before
+// the path of a warning.
 func (p Problem) String() string {
 	var s strings.Builder
 	if p.Pos.File != "" {
-		fmt.Fprintf(&s, "%s:%d:%d: ", p.Pos.File, p.Pos.Line, p.Pos.Col)
+		s.WriteString(p.Pos.String() + ": ")
+	}
+	if p.Warning {
+		s.WriteString("warning: ")
 	}
 	if p.Path != "" {
 		s.WriteString(p.Path + ": ")
@@ -38,14 +43,29 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Err is p as an error, nil when there are no problems but warnings.
+// Err is all of p that are no warnings as one error, nil when there are none.
 func (p Problems) Err() error {
+	var wrong Problems
 	for i := range p {
 		if !p[i].Warning {
-			return p
+			wrong = append(wrong, p[i])
 		}
 	}
-	return nil
+	if wrong == nil {
+		return nil // and not an error that holds a nil Problems
+	}
+	return wrong
+}
+
+// Sort puts p in file order.
+func (p Problems) Sort() {
+	slices.SortStableFunc(p, func(a, b Problem) int {
+		return cmp.Or(
+			cmp.Compare(a.Pos.File, b.Pos.File),
+			cmp.Compare(a.Pos.Line, b.Pos.Line),
+			cmp.Compare(a.Pos.Col, b.Pos.Col),
+		)
+	})
 }
 
 // Settings is a pointer to a struct whose tagged fields are what may be configured. Defaults

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"connectd/kafka"
 	"connectd/record"
 )
 
@@ -61,10 +62,11 @@ type Transform interface {
 // restarted until somebody changes something.
 func Permanent(err error) error { return permanent{err} }
 
-// IsPermanent says whether err, or an error that it wraps, is marked by Permanent.
+// IsPermanent says whether err, or an error that it wraps, is marked by Permanent, or is one of
+// Kafka's that do not heal.
 func IsPermanent(err error) bool {
 	var p permanent
-	return errors.As(err, &p)
+	return errors.As(err, &p) || kafka.Permanent(err)
 }
 
 type permanent struct{ error }

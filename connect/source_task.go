@@ -19,9 +19,26 @@ type SourceTask struct {
 	out       chan *record.Batch // filled batches; as many slots as there are batches
 	committed atomic.Uint64
 	wake      chan struct{}
+	failed    <-chan struct{}
 	offsets   map[string][]byte
 	progress  atomic.Pointer[Progress]
-	topic     func(name string, partitions int) error
+}
+
+// newSourceTask has n batches and starts at offsets, which it keeps.
+func newSourceTask(connector string, id, n int, offsets map[string][]byte, log *slog.Logger) *SourceTask {
+	t := &SourceTask{
+		Connector: connector,
+		ID:        id,
+		Log:       log,
+		free:      make(chan *record.Batch, n),
+		out:       make(chan *record.Batch, n),
+		wake:      make(chan struct{}, 1),
+		offsets:   offsets,
+	}
+	for range n {
+		t.free <- new(record.Batch)
+	}
+	return t
 }
 
 // Free hands out empty batches. It blocks while max.in.flight batches are on their way: that is
@@ -50,12 +67,31 @@ func (t *SourceTask) Committed() uint64 { return t.committed.Load() }
 // Wake receives after Committed has moved.
 func (t *SourceTask) Wake() <-chan struct{} { return t.wake }
 
+// Failed is closed when nothing more of what was sent can become durable: a source that drains
+// waits no longer for Committed.
+func (t *SourceTask) Failed() <-chan struct{} { return t.failed }
+
 // Offset is the committed offset (a JSON object) of the source partition (a JSON object, in the
 // form that the source itself writes), or nil when there is none.
 func (t *SourceTask) Offset(partition string) []byte { return t.offsets[partition] }
 
 // Offsets are all committed offsets of this connector by source partition.
 func (t *SourceTask) Offsets() map[string][]byte { return t.offsets }
+
+// commit moves Committed to mark and wakes the source.
+func (t *SourceTask) commit(mark uint64) {
+	t.committed.Store(mark)
+	select {
+	case t.wake <- struct{}{}:
+	default: // a wake-up that the source has not seen yet says the same
+	}
+}
+
+// recycle makes b available again.
+func (t *SourceTask) recycle(b *record.Batch) {
+	b.Reset()
+	t.free <- b
+}
 
 // Report shows what the source is doing in the connector's status and metrics.
 func (t *SourceTask) Report(p Progress) { t.progress.Store(&p) }

@@ -17,8 +17,10 @@ type Batch struct {
 	Blocks any
 
 	failed  []Failure
+	skipped int
 	changes []Change
 	cells   []Value
+	headers []Header
 	buf     []byte
 	full    int // bytes in slabs before buf
 }
@@ -36,8 +38,11 @@ func (b *Batch) Reset() {
 	b.Offsets = b.Offsets[:0]
 	b.Mark = 0
 	b.failed = b.failed[:0]
+	b.skipped = 0
 	b.changes = b.changes[:0]
 	b.cells = b.cells[:0]
+	clear(b.headers)
+	b.headers = b.headers[:0]
 	b.buf = b.buf[:0]
 	b.full = 0
 }
@@ -68,6 +73,17 @@ func (b *Batch) Cells(n int) []Value {
 	c := b.cells[at : at+n : at+n]
 	clear(c)
 	return c
+}
+
+// Headers returns n empty headers in the batch's memory.
+func (b *Batch) Headers(n int) []Header {
+	if cap(b.headers)-len(b.headers) < n {
+		// A new slab: slices of the old one stay valid.
+		b.headers = make([]Header, 0, max(256, 2*cap(b.headers), n))
+	}
+	at := len(b.headers)
+	b.headers = b.headers[:at+n]
+	return b.headers[at : at+n : at+n]
 }
 
 // Bytes returns a slice of n bytes in the batch's memory; their content is undefined.
@@ -111,6 +127,12 @@ func (b *Batch) grow(n int) {
 // Fail reports that the record at index i cannot be processed. The rest of the batch goes on;
 // the runtime decides by errors.tolerance what becomes of the record.
 func (b *Batch) Fail(i int, err error) { b.failed = append(b.failed, Failure{i, err}) }
+
+// Skip counts a record that the sink leaves out by its settings, such as a tombstone.
+func (b *Batch) Skip() { b.skipped++ }
+
+// Skipped is how many records the sink has left out.
+func (b *Batch) Skipped() int { return b.skipped }
 
 // Failed lists the reported records.
 func (b *Batch) Failed() []Failure { return b.failed }

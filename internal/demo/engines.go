@@ -100,6 +100,7 @@ func (e *engines) env() []string {
 		"CLICKHOUSE_PASSWORD=" + e.clickhouse.Password,
 		"TARGET_URL=" + e.target.DSN("warehouse"),
 		"S3_BUCKET=" + bucket,
+		"S3_REGION=" + e.s3.Region,
 		"S3_ENDPOINT=" + e.s3.Endpoint,
 		"S3_ACCESS_KEY=" + e.s3.AccessKey,
 		"S3_SECRET_KEY=" + e.s3.SecretKey,

@@ -53,6 +53,7 @@ func (w *world) config() string {
 worker:
   bootstrap.servers: %[1]s
   listeners: http://127.0.0.1:0
+  metadata.max.age.ms: 1000
   group.id: %[2]s
   offset.storage.topic: %[2]s-offsets
 connectors:
@@ -111,6 +112,7 @@ connectors:
     connector.class: s3-sink
     topics.regex: cdc\.%[2]s\..*
     s3.bucket.name: %[11]s
+    s3.region: us-east-1
     store.url: %[12]s
     aws.access.key.id: %[13]s
     aws.secret.access.key: %[14]s

@@ -26,8 +26,8 @@ type lines struct {
 func newLines(c *Config) (*lines, error) {
 	j := &convert.JSONConfig{}
 	j.Defaults()
-	j.SchemasEnable = false
-	j.DecimalFormat = c.Decimals
+	j.Schemas = false
+	j.Decimals = c.Decimals
 	conv, err := convert.NewJSON(j)
 	if err != nil {
 		return nil, err

@@ -91,6 +91,8 @@ func (s *Sink) write(ctx context.Context, o *object, conditional bool) error {
 func (s *Sink) writeParts(ctx context.Context, o *object, ifNone *string) (err error) {
 	up, err := s.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
 		Bucket: &s.cfg.Bucket, Key: &o.key, Metadata: o.metadata(), ContentType: s.contentType(),
+		// Named here, because stores refuse the checksums of parts that were not announced.
+		ChecksumAlgorithm: types.ChecksumAlgorithmCrc32,
 	})
 	if err != nil {
 		return err
@@ -107,12 +109,12 @@ func (s *Sink) writeParts(ctx context.Context, o *object, ifNone *string) (err e
 		part := body[:min(len(body), int(s.cfg.PartSize))]
 		body = body[len(part):]
 		done, err := s.client.UploadPart(ctx, &s3.UploadPartInput{
-			Bucket: &s.cfg.Bucket, Key: &o.key, UploadId: up.UploadId, PartNumber: &n, Body: bytes.NewReader(part)})
+			Bucket: &s.cfg.Bucket, Key: &o.key, UploadId: up.UploadId, PartNumber: &n, Body: bytes.NewReader(part),
+			ChecksumAlgorithm: types.ChecksumAlgorithmCrc32})
 		if err != nil {
 			return err
 		}
-		parts = append(parts, types.CompletedPart{ETag: done.ETag, PartNumber: aws.Int32(n),
-			ChecksumCRC32: done.ChecksumCRC32, ChecksumCRC64NVME: done.ChecksumCRC64NVME})
+		parts = append(parts, types.CompletedPart{ETag: done.ETag, PartNumber: aws.Int32(n), ChecksumCRC32: done.ChecksumCRC32})
 	}
 	_, err = s.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
 		Bucket: &s.cfg.Bucket, Key: &o.key, UploadId: up.UploadId, IfNoneMatch: ifNone,

@@ -81,6 +81,8 @@ func (s *Sink) explain(doing string, err error) error {
 		return connect.Permanent(fmt.Errorf("%s at %s: bucket %q does not exist; create it, or correct s3.bucket.name", doing, s.where(), s.cfg.Bucket))
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch":
 		return connect.Permanent(fmt.Errorf("%s at %s: %s; check aws.access.key.id and aws.secret.access.key", doing, s.where(), api.ErrorCode()))
+	case "BadRequest", "AuthorizationHeaderMalformed", "PermanentRedirect", "MovedPermanently":
+		return connect.Permanent(fmt.Errorf("%s at %s: %s; is s3.region (%s) the bucket's region?", doing, s.where(), api.ErrorCode(), s.cfg.Region))
 	case "AccessDenied", "Forbidden":
 		return connect.Permanent(fmt.Errorf("%s at %s: access denied; the key needs s3:PutObject, s3:GetObject and s3:AbortMultipartUpload on bucket %q", doing, s.where(), s.cfg.Bucket))
 	}

@@ -207,9 +207,9 @@ func TestPartsAndOrphans(t *testing.T) {
 		large[i] = byte('a' + rand.IntN(26))
 	}
 	value := `{"n":"` + string(large) + `"}`
-	for range 2 { // the second finds the object of the first
+	for i := range 2 { // the second finds the object of the first
 		if err := flush(t, s, "large", 0, value); err != nil {
-			t.Fatal(err)
+			t.Fatalf("flush %d: %v", i, err)
 		}
 	}
 	expect(t, client, s, map[string]string{key: value + "\n"})
@@ -224,12 +224,14 @@ func TestPartsAndOrphans(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	for _, c := range []struct {
-		name string
-		set  func(*Config)
-		want string
+		name  string
+		set   func(*Config)
+		check bool // Check finds it too
+		want  string
 	}{
-		{"no bucket", func(c *Config) { c.Bucket = "nobody-has-this" }, `bucket "nobody-has-this" does not exist; create it, or correct s3.bucket.name`},
-		{"wrong secret", func(c *Config) { c.SecretKey = "wrong" }, "check aws.access.key.id and aws.secret.access.key"},
+		{"wrong region", func(c *Config) { c.Region = "mars-1" }, false, "is s3.region (mars-1) the bucket's region?"},
+		{"no bucket", func(c *Config) { c.Bucket = "nobody-has-this" }, true, `bucket "nobody-has-this" does not exist; create it, or correct s3.bucket.name`},
+		{"wrong secret", func(c *Config) { c.SecretKey = "wrong" }, false, "check aws.access.key.id and aws.secret.access.key"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, _ := open(t, c.set)
@@ -241,6 +243,9 @@ func TestRefusals(t *testing.T) {
 				t.Fatal(err)
 			}
 			err = w.Flush(t.Context(), record.Range{Partition: orders, End: 1, ID: "a"})
+			if checked := s.Check(t.Context()); c.check && (checked == nil || !strings.Contains(checked.Error(), c.want)) {
+				t.Errorf("check returned %v, want an error with %q", checked, c.want)
+			}
 			if err == nil || !strings.Contains(err.Error(), c.want) || !connect.IsPermanent(err) {
 				t.Errorf("flush returned %v, want a permanent error with %q", err, c.want)
 			}
@@ -356,6 +361,7 @@ func TestSameBytes(t *testing.T) {
 	}
 }
 
+// BenchmarkWrite compresses a thousand lines an operation.
 func BenchmarkWrite(b *testing.B) {
 	cfg := &Config{}
 	cfg.Defaults()
@@ -371,6 +377,9 @@ func BenchmarkWrite(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		if err := w.Write(b.Context(), in); err != nil {
+			b.Fatal(err)
+		}
+		if err := w.gzip.Close(); err != nil {
 			b.Fatal(err)
 		}
 		w.reset()

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"connectd/connect"
+	"connectd/convert"
+	"connectd/transform"
+
+	chsink "connectd/sink/clickhouse"
+	pgsink "connectd/sink/postgres"
+	s3sink "connectd/sink/s3"
+	pgsource "connectd/source/postgres"
+)
+
+// plugins is THE table: all that a connector file may name, one line each. The names after the
+// constructor are the Java classes that the line stands in for.
+var plugins = connect.Plugins{
+	Sources: []connect.Plugin{
+		connect.SourcePlugin("postgres-source", pgsource.New, "io.debezium.connector.postgresql.PostgresConnector"),
+	},
+	Sinks: []connect.Plugin{
+		connect.SinkPlugin("clickhouse-sink", chsink.New, "com.clickhouse.kafka.connect.ClickHouseSinkConnector", "com.altinity.clickhouse.sink.connector.ClickHouseSinkConnector"),
+		connect.SinkPlugin("postgres-sink", pgsink.New, "io.confluent.connect.jdbc.JdbcSinkConnector", "io.aiven.connect.jdbc.JdbcSinkConnector", "io.debezium.connector.jdbc.JdbcSinkConnector"),
+		connect.SinkPlugin("s3-sink", s3sink.New, "io.confluent.connect.s3.S3SinkConnector", "io.aiven.kafka.connect.s3.AivenKafkaConnectS3SinkConnector"),
+	},
+	Transforms: []connect.Plugin{
+		connect.TransformPlugin("unwrap", transform.NewUnwrap, "io.debezium.transforms.ExtractNewRecordState"),
+		connect.TransformPlugin("regex-router", transform.NewRegexRouter, "org.apache.kafka.connect.transforms.RegexRouter"),
+	},
+	Converters: []connect.Plugin{
+		connect.ConverterPlugin("json", convert.NewJSON, "org.apache.kafka.connect.json.JsonConverter"),
+		connect.ConverterPlugin("string", convert.NewString, "org.apache.kafka.connect.storage.StringConverter"),
+		connect.ConverterPlugin("bytes", convert.NewBytes, "org.apache.kafka.connect.converters.ByteArrayConverter"),
+		connect.ConverterPlugin("simple", convert.NewSimple, "org.apache.kafka.connect.storage.SimpleHeaderConverter"),
+	},
+}

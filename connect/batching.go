@@ -1,0 +1,40 @@
+package connect
+
+import (
+	"time"
+
+	"connectd/config"
+)
+
+// Batching says when a partition of a sink is flushed.
+type Batching struct {
+	Rows   int
+	Bytes  config.Size
+	Linger time.Duration
+}
+
+// Batcher is the settings of a sink that has keys of its own for this, such as flush.size or
+// bufferFlushTime. What is not zero replaces the runtime's default, and gives way to batch.max.rows,
+// batch.max.bytes and linger.ms where they are written.
+type Batcher interface {
+	Batching() Batching
+}
+
+// adopt takes over what the sink's own settings say about batching.
+func (s *sinkSettings) adopt(own config.Settings, written *config.Section) {
+	b, ok := own.(Batcher)
+	if !ok {
+		return
+	}
+	is := func(key string) bool { _, ok := written.Get(key); return ok }
+	says := b.Batching()
+	if says.Rows > 0 && !is("batch.max.rows") {
+		s.MaxRows = says.Rows
+	}
+	if says.Bytes > 0 && !is("batch.max.bytes") {
+		s.MaxBytes = says.Bytes
+	}
+	if says.Linger > 0 && !is("linger.ms") {
+		s.Linger = says.Linger
+	}
+}

@@ -1,0 +1,99 @@
+package connect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"reflect"
+
+	"connectd/config"
+)
+
+// newChain builds the connector's transforms, for one goroutine.
+func (c *Connector) newChain() (chain, error) {
+	var built chain
+	for _, p := range c.transforms {
+		t, err := p.plugin.transform(copyOf(p.settings))
+		if err != nil {
+			return nil, Permanent(fmt.Errorf("transform %q: %w", p.name, err))
+		}
+		built = append(built, step{name: p.name, class: p.plugin.Class, Transform: t})
+	}
+	return built, nil
+}
+
+// newConverters builds the connector's converters, for one goroutine.
+func (c *Connector) newConverters() (converters, error) {
+	built := converters{keyClass: c.key.plugin.Class, valueClass: c.value.plugin.Class, headerClass: c.header.plugin.Class}
+	var err error
+	if built.key, err = c.key.plugin.converter(copyOf(c.key.settings)); err != nil {
+		return built, Permanent(fmt.Errorf("key converter: %w", err))
+	}
+	if built.value, err = c.value.plugin.converter(copyOf(c.value.settings)); err != nil {
+		return built, Permanent(fmt.Errorf("value converter: %w", err))
+	}
+	if built.header, err = c.header.plugin.converter(copyOf(c.header.settings)); err != nil {
+		return built, Permanent(fmt.Errorf("header converter: %w", err))
+	}
+	return built, nil
+}
+
+func (c *Connector) newSource(task int, log *slog.Logger) (Source, error) {
+	return c.plugin.source(copyOf(c.settings), Env{Connector: c.Name, Task: task, Log: log})
+}
+
+func (c *Connector) newSink(task int, log *slog.Logger) (Sink, error) {
+	return c.plugin.sink(copyOf(c.settings), Env{Connector: c.Name, Task: task, Log: log})
+}
+
+// copyOf is a copy of settings, so that a constructor may complete its own without a race with
+// the other tasks.
+func copyOf(s config.Settings) config.Settings {
+	c := reflect.New(reflect.TypeOf(s).Elem())
+	c.Elem().Set(reflect.ValueOf(s).Elem())
+	return c.Interface().(config.Settings)
+}
+
+// Check lets the connector check its settings against the live system, if it can: what
+// `connectd validate --connect` does.
+func (c *Connector) Check(ctx context.Context, log *slog.Logger) error {
+	if c.source != nil {
+		src, err := c.newSource(0, log)
+		if err != nil {
+			return err
+		}
+		return check(ctx, src)
+	}
+	sink, err := c.newSink(0, log)
+	if err != nil {
+		return err
+	}
+	return errors.Join(check(ctx, sink), sink.Close())
+}
+
+// check asks a Source or Sink that is a Checker.
+func check(ctx context.Context, connector any) error {
+	if k, ok := connector.(Checker); ok {
+		return k.Check(ctx)
+	}
+	return nil
+}
+
+// tasks is how many tasks the connector has.
+func (c *Connector) tasks() int {
+	if c.Kind == SourceKind {
+		return 1 // one stream in order; a source that can be split comes with a later interface
+	}
+	return c.TasksMax
+}
+
+// hashOf is 8 hex digits that change when a setting of the connector changes.
+func hashOf(c *config.Connector) string {
+	h := fnv.New32a()
+	for _, e := range c.Entries {
+		fmt.Fprintf(h, "%q=%q\n", e.Key, e.Raw)
+	}
+	return fmt.Sprintf("%08x", h.Sum32())
+}

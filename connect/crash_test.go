@@ -1,0 +1,379 @@
+package connect
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"connectd/internal/fault"
+	"connectd/kafka"
+	"connectd/record"
+)
+
+// The crash tests run a connector in a child process, which is this test binary started again,
+// and let it die by SIGKILL between two steps of the delivery protocol. The broker and the
+// target's files outlive it.
+
+const (
+	childSettings = "CONNECT_TEST_CHILD" // JSON of the connector's settings
+	childBroker   = "CONNECT_TEST_BROKER"
+)
+
+func TestMain(m *testing.M) {
+	if text := os.Getenv(childSettings); text != "" {
+		os.Exit(child(text, os.Getenv(childBroker)))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// child runs one connector until SIGTERM.
+func child(text, broker string) int {
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	var settings map[string]string
+	if err := json.Unmarshal([]byte(text), &settings); err != nil {
+		log.Error("settings", "err", err)
+		return 1
+	}
+	var k kafka.Settings
+	k.Defaults()
+	k.Brokers = []string{broker}
+	k.FetchWait = 50 * time.Millisecond
+	var s WorkerSettings
+	s.Defaults()
+	w := NewWorker(&s, k, log)
+	plugins := testPlugins(&confirmations{}, nil)
+	plugins.Sources = append(plugins.Sources, SourcePlugin("told-source", newTold))
+	plugins.Sinks = append(plugins.Sinks, SinkPlugin("disk-sink", newDisk))
+	c, err := loadChild(settings, plugins)
+	if err != nil {
+		log.Error("load", "err", err)
+		return 1
+	}
+	w.Add(c)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	if err := w.Run(ctx); err != nil {
+		log.Error("run", "err", err)
+		return 1
+	}
+	return 0
+}
+
+// run starts a child that dies at the step, or lives on when it is empty. stop ends the child
+// that lives.
+func run(t *testing.T, k kafka.Settings, settings map[string]string, step string) (died <-chan error, stop func()) {
+	t.Helper()
+	text, err := json.Marshal(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0])
+	var output bytes.Buffer
+	cmd.Stderr, cmd.Stdout = &output, &output
+	cmd.Env = append(os.Environ(), childSettings+"="+string(text), childBroker+"="+k.Brokers[0], "CONNECTD_FAULT="+step)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		if t.Failed() {
+			t.Logf("child with fault %q:\n%s", step, output.String())
+		}
+	})
+	return ended, func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		if err := <-ended; err != nil {
+			t.Errorf("child ended with %v", err)
+		}
+	}
+}
+
+// crash runs a child that dies at the step.
+func crash(t *testing.T, k kafka.Settings, settings map[string]string, step string) {
+	t.Helper()
+	died, _ := run(t, k, settings, step)
+	select {
+	case err := <-died:
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || !strings.Contains(exit.Error(), "killed") {
+			t.Fatalf("child ended with %v, want it killed at %s", err, step)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatalf("child does not pass %s", step)
+	}
+}
+
+func TestSinkCrash(t *testing.T) {
+	for _, starts := range []string{"false", "true"} {
+		for _, step := range []string{"sink.intent", "sink.intent:3", "sink.writing", "sink.writing:4", "sink.written", "sink.written:3", "sink.committed", "sink.committed:4"} {
+			if starts == "true" && strings.HasPrefix(step, "sink.intent") {
+				continue
+			}
+			t.Run("starts="+starts+"/"+step, func(t *testing.T) {
+				k := testKafka(t)
+				dir := t.TempDir()
+				fill(t, k, "numbers", 2, 0, 600)
+				settings := map[string]string{
+					"connector.class": "disk-sink", "topics": "numbers", "dir": dir, "starts": starts,
+					"batch.max.rows": "70", "linger.ms": "50", "tasks.max": "2",
+					"consumer.override.session.timeout.ms": "300", "consumer.override.heartbeat.interval.ms": "50",
+				}
+				crash(t, k, settings, step)
+				settings["batch.max.rows"] = "45" // the next life would cut other ranges
+				_, stop := run(t, k, settings, "")
+				until(t, "all offsets", func() bool { return len(diskOffsets(t, dir)) >= 600 })
+				fill(t, k, "numbers", 2, 600, 650)
+				until(t, "the offsets that came later", func() bool { return len(diskOffsets(t, dir)) >= 650 })
+				stop()
+				for offset, copies := range diskOffsets(t, dir) {
+					if copies != 1 {
+						t.Errorf("%s is there %d times", offset, copies)
+					}
+				}
+				for _, c := range committed(t, k, "child") {
+					if strings.HasSuffix(c, "+intent") {
+						t.Errorf("committed %s", c)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestSourceCrash(t *testing.T) {
+	for _, step := range []string{"source.produced", "source.produced:3", "source.offset", "source.offset:5", "source.confirmed:2"} {
+		t.Run(step, func(t *testing.T) {
+			k := testKafka(t)
+			dir := t.TempDir()
+			settings := map[string]string{"connector.class": "told-source", "topic": "numbers", "count": "2000", "told": filepath.Join(dir, "told")}
+			crash(t, k, settings, step)
+			if told, stored := readTold(t, dir), storedOffset(t, k); told > stored {
+				t.Errorf("upstream was told %d, the stored offset is %d", told, stored)
+			}
+			_, stop := run(t, k, settings, "")
+			until(t, "the end", func() bool { return readTold(t, dir) == 2000 })
+			stop()
+			seen := make([]bool, 2000)
+			next := 0
+			for _, m := range readTopic(t, k, "numbers") {
+				var v struct{ N int }
+				if err := json.Unmarshal(m.Value, &v); err != nil {
+					t.Fatal(err)
+				}
+				if v.N > next {
+					t.Fatalf("%d follows on %d: records are missing", v.N, next-1)
+				}
+				next = v.N + 1
+				seen[v.N] = true
+			}
+			for n, ok := range seen {
+				if !ok {
+					t.Fatalf("%d is missing", n)
+				}
+			}
+		})
+	}
+}
+
+func storedOffset(t *testing.T, k kafka.Settings) int {
+	t.Helper()
+	n := 0
+	for _, m := range readTopic(t, k, "connect-offsets") {
+		var at struct{ N int }
+		if err := json.Unmarshal(m.Value, &at); err != nil {
+			t.Fatal(err)
+		}
+		n = at.N
+	}
+	return n
+}
+
+func readTold(t *testing.T, dir string) int {
+	text, err := os.ReadFile(filepath.Join(dir, "told"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0
+	}
+	n, err := strconv.Atoi(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// toldConfig is a counter whose upstream is a file that holds what it was told.
+type toldConfig struct {
+	counterConfig
+	Told string `yaml:"told" doc:"file"`
+}
+
+func newTold(c *toldConfig, e Env) (Source, error) {
+	c.confirmed = &confirmations{tell: func(mark uint64) {
+		if err := writeWhole(c.Told, strconv.AppendUint(nil, mark, 10)); err != nil {
+			e.Log.Error("tell", "err", err)
+		}
+		fault.Point("source.confirmed")
+	}}
+	return newCounter(&c.counterConfig, e)
+}
+
+// diskConfig is a sink that writes a file for each half of a flush.
+type diskConfig struct {
+	Dir    string `yaml:"dir" doc:"folder"`
+	Starts bool   `yaml:"starts" doc:"keep the offset with the rows"`
+}
+
+func (*diskConfig) Defaults() {}
+
+type disk struct{ c *diskConfig }
+
+func newDisk(c *diskConfig, _ Env) (Sink, error) { return &disk{c}, nil }
+
+func (d *disk) Open(_ context.Context, p record.Partition) (Writer, error) {
+	w := &diskWriter{dir: d.c.Dir, p: p}
+	if d.c.Starts {
+		return &diskStarter{w}, nil
+	}
+	return w, nil
+}
+
+func (d *disk) Close() error { return nil }
+
+type diskWriter struct {
+	dir     string
+	p       record.Partition
+	offsets []int64
+}
+
+func (w *diskWriter) Write(_ context.Context, b *record.Batch) error {
+	for i := range b.Records {
+		w.offsets = append(w.offsets, b.Records[i].Offset)
+	}
+	return nil
+}
+
+// Flush writes the even and the odd offsets into two files, named after the flush. Written again
+// they must be the same.
+func (w *diskWriter) Flush(_ context.Context, r record.Range) error {
+	for half := range int64(2) {
+		var text []byte
+		for _, offset := range w.offsets {
+			if offset%2 == half {
+				text = fmt.Appendf(text, "%s@%d\n", w.p, offset)
+			}
+		}
+		name := filepath.Join(w.dir, fmt.Sprintf("%s-%d", r.ID, half))
+		if old, err := os.ReadFile(name); err == nil && !bytes.Equal(old, text) {
+			return Permanent(fmt.Errorf("flush %s has other content than before", r.ID))
+		}
+		if err := writeWhole(name, text); err != nil {
+			return err
+		}
+		fault.Point("sink.writing")
+	}
+	w.offsets = w.offsets[:0]
+	return nil
+}
+
+func (w *diskWriter) Close() error { return nil }
+
+// diskStarter writes rows and offset as one file.
+type diskStarter struct{ *diskWriter }
+
+type diskState struct {
+	Next    int64
+	Offsets []int64
+}
+
+func (w *diskStarter) file() string { return filepath.Join(w.dir, w.p.String()+".state") }
+
+func (w *diskStarter) state() (s diskState, ok bool, err error) {
+	text, err := os.ReadFile(w.file())
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &s)
+	}
+	return s, true, err
+}
+
+func (w *diskStarter) Start(context.Context) (int64, bool, error) {
+	s, ok, err := w.state()
+	return s.Next, ok, err
+}
+
+func (w *diskStarter) Flush(_ context.Context, r record.Range) error {
+	s, ok, err := w.state()
+	if err != nil {
+		return err
+	}
+	if ok && s.Next != r.Start {
+		return fmt.Errorf("fenced: at %d, flush from %d", s.Next, r.Start)
+	}
+	s.Next, s.Offsets = r.End, append(s.Offsets, w.offsets...)
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	fault.Point("sink.writing")
+	w.offsets = w.offsets[:0]
+	return writeWhole(w.file(), text)
+}
+
+// writeWhole replaces a file: after a crash it is the old one or the new one.
+func writeWhole(name string, text []byte) error {
+	if err := os.WriteFile(name+".tmp", text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(name+".tmp", name)
+}
+
+// diskOffsets counts the offsets in dir.
+func diskOffsets(t *testing.T, dir string) map[string]int {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]int{}
+	for _, name := range names {
+		if strings.HasSuffix(name, ".tmp") {
+			continue
+		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(name, ".state") {
+			var s diskState
+			if err := json.Unmarshal(text, &s); err != nil {
+				t.Fatal(err)
+			}
+			for _, offset := range s.Offsets {
+				all[fmt.Sprintf("%s@%d", filepath.Base(name), offset)]++
+			}
+			continue
+		}
+		for _, line := range strings.Fields(string(text)) {
+			all[line]++
+		}
+	}
+	return all
+}

@@ -1,0 +1,132 @@
+package connect
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+
+	"connectd/kafka"
+	"connectd/record"
+)
+
+// The stages of a record's way, by the names that Kafka Connect puts into dead letters.
+const (
+	stageTransform      = "TRANSFORMATION"
+	stageKeyConverter   = "KEY_CONVERTER"
+	stageValueConverter = "VALUE_CONVERTER"
+	stageHeader         = "HEADER_CONVERTER"
+	stagePut            = "TASK_PUT"
+	stagePoll           = "TASK_POLL"
+)
+
+// failure says why one record could not be processed.
+type failure struct {
+	stage string
+	class string // of the transform, converter or connector that refused it
+	err   error
+}
+
+// policy is what becomes of records that can not be processed: the errors.* settings of one
+// connector.
+type policy struct {
+	class       string // of the connector
+	tolerateAll bool
+	logErrors   bool
+	logContent  bool // name the record too
+	deadLetters string
+	context     bool // put the cause into the dead letter's headers
+}
+
+func newPolicy(c *common) policy {
+	return policy{
+		class:       c.Class,
+		tolerateAll: c.Tolerance == "all",
+		logErrors:   c.LogErrors,
+		logContent:  c.LogContent,
+		deadLetters: c.DeadLetters,
+		context:     c.Context,
+	}
+}
+
+// log tells of a record that is left out. err names the record, f is the bare cause.
+func (p *policy) log(log *slog.Logger, err error, f *failure) {
+	switch {
+	case !p.logErrors:
+	case p.logContent:
+		log.Error("record left out", "stage", f.stage, "err", err)
+	default:
+		log.Error("record left out", "stage", f.stage, "err", f.err)
+	}
+}
+
+// letter is a dead letter in the making.
+type letter struct {
+	connector         string
+	task              int
+	topic             string
+	partition, offset int64 // -1 for a source's record, which has none
+	key, value        []byte
+	headers           []kafka.Header // of the record itself
+}
+
+const errorHeaderPrefix = "__connect.errors."
+
+// message is the dead letter of a record that failed with f.
+func (l *letter) message(p *policy, f *failure) kafka.Message {
+	m := kafka.Message{Topic: p.deadLetters, Partition: -1, Timestamp: record.NoTimestamp, Key: l.key, Value: l.value}
+	m.Headers = append(m.Headers, l.headers...)
+	if !p.context {
+		return m
+	}
+	add := func(name, value string) {
+		m.Headers = append(m.Headers, kafka.Header{Name: errorHeaderPrefix + name, Value: []byte(value)})
+	}
+	add("topic", l.topic)
+	if l.offset >= 0 {
+		add("partition", strconv.FormatInt(l.partition, 10))
+		add("offset", strconv.FormatInt(l.offset, 10))
+	}
+	add("connector.name", l.connector)
+	add("task.id", strconv.Itoa(l.task))
+	add("stage", f.stage)
+	add("class.name", f.class)
+	add("exception.class.name", fmt.Sprintf("%T", rootOf(f.err)))
+	add("exception.message", f.err.Error())
+	add("exception.stacktrace", traceOf(f.err))
+	return m
+}
+
+// rootOf is the innermost error of err.
+func rootOf(err error) error {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
+}
+
+// traceOf is err and each error inside it, one a line: what a Java stack trace tells its reader.
+func traceOf(err error) string {
+	var s strings.Builder
+	s.WriteString(err.Error())
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(inner) {
+		s.WriteString("\ncaused by: " + inner.Error())
+	}
+	return s.String()
+}
+
+// quoted is at most 200 bytes of p, for messages.
+func quoted(p []byte) string {
+	if p == nil {
+		return "null"
+	}
+	const most = 200
+	if len(p) > most {
+		return fmt.Sprintf("%q…", p[:most])
+	}
+	return fmt.Sprintf("%q", p)
+}

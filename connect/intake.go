@@ -1,0 +1,31 @@
+package connect
+
+import (
+	"log/slog"
+
+	"connectd/record"
+)
+
+// Intake is the runtime's end of a source task, without Kafka behind it: the tests and the
+// benchmarks of sources take through it what a source sends, and decide when it is durable.
+type Intake struct{ task *SourceTask }
+
+// NewIntake is the intake of a task with so many batches that starts at offsets.
+func NewIntake(connector string, batches int, offsets map[string][]byte, log *slog.Logger) *Intake {
+	return &Intake{newSourceTask(connector, 0, batches, offsets, log)}
+}
+
+// Task is the source's end.
+func (i *Intake) Task() *SourceTask { return i.task }
+
+// Sent receives the batches in the order in which the source sent them.
+func (i *Intake) Sent() <-chan *record.Batch { return i.task.out }
+
+// Retire says that b and all batches before it are durable, and gives b back to the source.
+func (i *Intake) Retire(b *record.Batch) {
+	i.task.commit(b.Mark)
+	i.task.recycle(b)
+}
+
+// Progress is what the source has reported last; nil when it has not.
+func (i *Intake) Progress() *Progress { return i.task.progress.Load() }

@@ -1,0 +1,123 @@
+package connect
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metric is a line of the table of metrics: a figure of a task.
+type metric struct {
+	name string
+	help string
+	kind prometheus.ValueType
+	only Kind // "" for both
+	of   func(*TaskStatus) float64
+}
+
+// metrics is the table of all metrics of tasks but the histograms. Sources have further ones of
+// their own, see Progress.Gauges.
+var metrics = []metric{
+	{"connectd_records_read_total", "Records sent by the source, or read from Kafka.", prometheus.CounterValue, "",
+		func(t *TaskStatus) float64 { return float64(t.Read) }},
+	{"connectd_records_written_total", "Records acknowledged by Kafka, or durable in the target.", prometheus.CounterValue, "",
+		func(t *TaskStatus) float64 { return float64(t.Written) }},
+	{"connectd_written_bytes_total", "Bytes of the keys and values of those records, as they are in Kafka.", prometheus.CounterValue, "",
+		func(t *TaskStatus) float64 { return float64(t.Bytes) }},
+	{"connectd_records_filtered_total", "Records filtered out by transforms, or left out by the sink's settings.", prometheus.CounterValue, "",
+		func(t *TaskStatus) float64 { return float64(t.Filtered) }},
+	{"connectd_errors_total", "Records that could not be processed and were left out.", prometheus.CounterValue, "",
+		func(t *TaskStatus) float64 { return float64(t.Failed) }},
+	{"connectd_dlq_records_total", "Dead letters written.", prometheus.CounterValue, "",
+		func(t *TaskStatus) float64 { return float64(t.DeadLettered) }},
+	{"connectd_source_batches_total", "Batches produced.", prometheus.CounterValue, SourceKind,
+		func(t *TaskStatus) float64 { return float64(t.Batches) }},
+	{"connectd_source_in_flight_batches", "Batches on their way to Kafka.", prometheus.GaugeValue, SourceKind,
+		func(t *TaskStatus) float64 { return float64(t.InFlight) }},
+	{"connectd_sink_retries_total", "Flushes and writes that the target refused and that were tried again in place.", prometheus.CounterValue, SinkKind,
+		func(t *TaskStatus) float64 { return float64(t.Retries) }},
+	{"connectd_sink_lag_records", "Offsets of the task's partitions that are not flushed yet.", prometheus.GaugeValue, SinkKind,
+		func(t *TaskStatus) float64 { return float64(max(0, t.LagRecords)) }},
+	{"connectd_lag_seconds", "How far the newest record that arrived was behind its origin; it grows while there is more to do.", prometheus.GaugeValue, "",
+		func(t *TaskStatus) float64 { return t.Lag.Seconds() }},
+	{"connectd_task_restarts_total", "Restarts of the task after a failure.", prometheus.CounterValue, "",
+		func(t *TaskStatus) float64 { return float64(t.Restarts) }},
+	{"connectd_task_degraded", "1 while the sink's target refuses and is tried again in place.", prometheus.GaugeValue, SinkKind,
+		func(t *TaskStatus) float64 { return float64(oneIf(t.Degraded != nil)) }},
+	{"connectd_last_record_timestamp_seconds", "When the newest record arrived, in seconds since 1970.", prometheus.GaugeValue, "",
+		func(t *TaskStatus) float64 {
+			if t.LastRecord.IsZero() {
+				return 0
+			}
+			return float64(t.LastRecord.UnixMilli()) / 1000
+		}},
+}
+
+const (
+	stateMetric   = "connectd_task_state"
+	latencyMetric = "connectd_latency_seconds"
+	flushMetric   = "connectd_sink_flush_duration_seconds"
+)
+
+func oneIf(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// Collect and Describe make a Worker a prometheus.Collector, with the labels connector and task.
+// It describes nothing beforehand, since the gauges of sources come and go.
+func (w *Worker) Describe(chan<- *prometheus.Desc) {}
+
+// Collect sends the figures of all tasks.
+func (w *Worker) Collect(out chan<- prometheus.Metric) {
+	for _, s := range w.all() {
+		for _, t := range s.all() {
+			collect(out, s, t)
+		}
+	}
+}
+
+var taskLabels = []string{"connector", "task"}
+
+func collect(out chan<- prometheus.Metric, s *supervised, t *task) {
+	status := t.status()
+	labels := []string{s.name, strconv.Itoa(t.id)}
+	for _, m := range metrics {
+		if m.only == "" || m.only == s.kind {
+			out <- prometheus.MustNewConstMetric(prometheus.NewDesc(m.name, m.help, taskLabels, nil), m.kind, m.of(&status), labels...)
+		}
+	}
+	state := prometheus.NewDesc(stateMetric, "1 for the state that the task is in.", append(slices.Clone(taskLabels), "state"), nil)
+	for _, name := range []State{Unassigned, Running, Paused, Failed, Restarting} {
+		out <- prometheus.MustNewConstMetric(state, prometheus.GaugeValue, float64(oneIf(status.State == name)), append(slices.Clone(labels), string(name))...)
+	}
+	out <- t.count.latency.metric(latencyMetric, "From the time of a record at its origin until it arrived: was acknowledged by Kafka, or durable in the target.", labels)
+	if s.kind == SinkKind {
+		out <- t.count.flush.metric(flushMetric, "How long the target took for a flush.", labels)
+	}
+	if p := status.Progress; p != nil {
+		for _, name := range slices.Sorted(maps.Keys(p.Gauges)) {
+			out <- prometheus.MustNewConstMetric(prometheus.NewDesc(name, "Reported by the source.", taskLabels, nil), prometheus.GaugeValue, p.Gauges[name], labels...)
+		}
+	}
+}
+
+// metric is h for Prometheus, with one bucket for each doubling from 1 ms to about 17 minutes.
+func (h *Histogram) metric(name, help string, labels []string) prometheus.Metric {
+	const firstPower, lastPower = 10, 30 // of microseconds
+	buckets := map[float64]uint64{}
+	var n uint64
+	next := firstPower
+	for i := range h.buckets {
+		for next <= lastPower && upper(i) > float64(int64(1)<<next) {
+			buckets[float64(int64(1)<<next)/1e6] = n
+			next++
+		}
+		n += uint64(max(0, h.buckets[i].Load()))
+	}
+	return prometheus.MustNewConstHistogram(prometheus.NewDesc(name, help, taskLabels, nil), n, h.Sum().Seconds(), buckets, labels...)
+}

@@ -1,0 +1,342 @@
+package connect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"connectd/kafka"
+	"connectd/record"
+)
+
+// errAbandoned ends a partition that has no time left: what is not durable belongs to its next
+// owner.
+var errAbandoned = errors.New("the partition is another member's now")
+
+// settlePause is how long the offset after a flush waits to be committed together with the next
+// flush's intent.
+const settlePause = 200 * time.Millisecond
+
+// partition is one partition that a sink task owns. Its goroutine (run) does everything from
+// decoding to committing, so its writer is called from one goroutine only. It ends when stop is
+// closed, after a last flush, or at once when its context ends.
+type partition struct {
+	task   *sinkTask
+	id     record.Partition
+	config *sinkSettings
+	log    *slog.Logger
+	inbox  inbox
+	stop   chan struct{}
+	done   chan struct{}
+	early  chan struct{} // one slot: flush, memory is short
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	writer  Writer
+	starter bool // the writer keeps its offset itself
+	chain   chain
+	conv    converters
+	batch   record.Batch
+	origin  []int // of the records in batch: their places among the messages
+	times   originTimes
+
+	// [start, next) is taken and not durable in the target.
+	start, next int64
+	known       int64   // the committed offset; never commit a lower one. -1 for none
+	owed        bool    // start is above known, or not committed yet
+	intent      *intent // the flush that is under way, perhaps since an earlier life
+	refused     map[int64]error // records of the range that the target has refused
+	tally       rangeTally
+	letters     []kafka.Message
+
+	linger, settle *time.Timer
+	backoff        backoff
+	failing        time.Time // since when the target refuses; zero while it does not
+
+	durable atomic.Int64 // start, for the lag
+	logEnd  atomic.Int64
+}
+
+// rangeTally counts what became of the records of [start, next).
+type rangeTally struct {
+	consumed, written, filtered, failed, dead int64
+	bytes                                     int64 // of keys and values
+	held                                      int64 // of the budget
+}
+
+// newPartition makes the partition of c, which starts at start: the committed offset, if there
+// is one.
+func (t *sinkTask) newPartition(c kafka.Commit, start int64) (*partition, error) {
+	p := &partition{
+		task: t, id: c.Partition, config: t.connector.sink,
+		log:  t.log.With("topic", c.Partition.Topic, "partition", c.Partition.ID),
+		stop: make(chan struct{}), done: make(chan struct{}), early: make(chan struct{}, 1),
+		start: start, next: start, known: c.Offset, owed: c.Offset < 0,
+		linger: stopped(), settle: stopped(),
+		backoff: backoff{first: time.Second, most: t.connector.RetryDelayMax},
+	}
+	p.inbox.ready = make(chan struct{}, 1)
+	p.durable.Store(start)
+	p.logEnd.Store(start)
+	p.ctx, p.cancel = context.WithCancelCause(context.Background()) // outlives the task's, to flush
+	var err error
+	if p.intent, err = parseIntent(c.Metadata, c.Offset); err != nil {
+		return nil, Permanent(fmt.Errorf("partition %s: %w", p.id, err))
+	}
+	if p.intent != nil && p.intent.Config != t.connector.hash {
+		p.log.Warn("finishing a flush that was begun with other settings", "start", start, "end", p.intent.End)
+	}
+	if p.chain, err = t.connector.newChain(); err != nil {
+		return nil, err
+	}
+	p.conv, err = t.connector.newConverters()
+	return p, err
+}
+
+// stopped is a timer that is not running.
+func stopped() *time.Timer {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
+}
+
+// run is the partition's goroutine. What the target refuses for the moment is tried again in
+// place, with a new writer and the same range.
+func (p *partition) run() {
+	defer close(p.done)
+	defer p.leave()
+	for {
+		err := guarded(p.serve)
+		if closing := p.close(); err == nil {
+			err = closing
+		}
+		switch {
+		case p.ctx.Err() != nil:
+			return
+		case err == nil:
+			return
+		case errors.Is(err, kafka.ErrFenced):
+			// The group is about to say so as well, see fenced.
+			p.log.Warn("partition is lost; nothing more is written for it", "err", err)
+			p.fenced()
+			return
+		}
+		var refused *RecordErrors
+		if errors.As(err, &refused) {
+			if err = p.refuse(refused); err == nil {
+				continue
+			}
+		}
+		if IsPermanent(err) {
+			p.task.fail(err)
+			return
+		}
+		if !p.retry(err) {
+			return
+		}
+	}
+}
+
+// refuse takes note of the records that the target has refused at the flush, so that the range is
+// given again without them.
+func (p *partition) refuse(refused *RecordErrors) error {
+	if p.refused == nil {
+		p.refused = map[int64]error{}
+	}
+	before := len(p.refused)
+	for _, f := range refused.Failed {
+		if !p.task.policy.tolerateAll {
+			return Permanent(fmt.Errorf("record %s@%d: %w", p.id, f.Offset, f.Err))
+		}
+		p.refused[f.Offset] = f.Err
+	}
+	if len(p.refused) == before {
+		return Permanent(fmt.Errorf("partition %s: the target refuses records that it was not given: %w", p.id, refused))
+	}
+	p.rewind(p.start)
+	return nil
+}
+
+// retry waits before another try. It says no when the partition is to end, or when
+// errors.retry.timeout is over, which fails the task.
+func (p *partition) retry(err error) bool {
+	if p.failing.IsZero() {
+		p.failing = time.Now()
+	}
+	if p.config.RetryTimeout.over(p.failing) {
+		p.task.fail(fmt.Errorf("partition %s: %w", p.id, err))
+		return false
+	}
+	pause := p.backoff.next()
+	p.log.Warn("target refuses; trying again", "in", pause.Round(time.Millisecond), "err", err)
+	p.task.degrade(p.id.String(), err)
+	p.task.count.retries.Add(1)
+	p.rewind(p.start)
+	select {
+	case <-time.After(pause):
+		return true
+	case <-p.stop:
+	case <-p.ctx.Done():
+	}
+	return false
+}
+
+// fencedPatience is how long the group may take to tell of a partition whose commit it refused.
+const fencedPatience = time.Minute
+
+// fenced waits for the group to take the partition away. When it does not, the task joins anew.
+func (p *partition) fenced() {
+	select {
+	case <-p.stop:
+	case <-p.ctx.Done():
+	case <-time.After(fencedPatience):
+		p.task.fail(fmt.Errorf("partition %s: the group refuses its commits and does not take it away; joining again", p.id))
+	}
+}
+
+// rewind drops what was taken and not flushed, and reads on from offset.
+func (p *partition) rewind(offset int64) {
+	p.next = offset
+	p.tally, p.letters = rangeTally{}, nil
+	p.times.reset()
+	p.linger.Stop()
+	p.task.budget.give(p, p.inbox.rewind(offset))
+	p.task.ask(p)
+}
+
+// leave gives back what the partition holds.
+func (p *partition) leave() {
+	p.task.degrade(p.id.String(), nil)
+	p.task.budget.leave(p)
+	p.task.budget.give(p, p.inbox.rewind(nowhere))
+	p.linger.Stop()
+	p.settle.Stop()
+}
+
+// close closes the writer, which drops what is not flushed.
+func (p *partition) close() error {
+	if p.writer == nil {
+		return nil
+	}
+	w := p.writer
+	p.writer = nil
+	return w.Close()
+}
+
+// open opens a writer. One that keeps its own offset decides where to start.
+func (p *partition) open() error {
+	w, err := p.task.sink.Open(p.ctx, p.id)
+	if err != nil {
+		return fmt.Errorf("open partition %s: %w", p.id, err)
+	}
+	p.writer = w
+	s, ok := w.(Starter)
+	if p.starter = ok; !ok {
+		return nil
+	}
+	p.intent = nil
+	next, found, err := s.Start(p.ctx)
+	if err != nil {
+		return fmt.Errorf("start partition %s: %w", p.id, err)
+	}
+	if found && next != p.start {
+		p.start, p.owed = next, next > p.known
+		p.durable.Store(next)
+		p.rewind(next)
+	}
+	return nil
+}
+
+// serve opens a writer and writes until the partition ends or something fails.
+func (p *partition) serve() error {
+	if err := p.open(); err != nil {
+		return err
+	}
+	if p.owed {
+		p.settle.Reset(settlePause)
+	}
+	check := time.NewTimer(recoveryCheck)
+	defer check.Stop()
+	for {
+		select {
+		case <-p.ctx.Done():
+			return context.Cause(p.ctx)
+		case <-p.stop:
+			return p.drain()
+		default:
+		}
+		var err error
+		select {
+		case <-p.ctx.Done():
+		case <-p.stop:
+		case <-p.inbox.ready:
+			err = p.receive()
+		case <-p.linger.C:
+			err = p.flush()
+		case <-p.early:
+			err = p.flush()
+		case <-p.settle.C:
+			err = p.settleUp()
+		case <-check.C:
+			if p.intent != nil {
+				err = p.checkRecovery()
+				check.Reset(recoveryCheck)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// drain flushes what is taken and commits. A flush of an earlier life that can not be finished
+// now stays in the group's offset, for the next owner.
+func (p *partition) drain() error {
+	if err := p.flush(); err != nil {
+		return err
+	}
+	return p.settleUp()
+}
+
+// flushEarly and room are called by the budget.
+func (p *partition) flushEarly() {
+	select {
+	case p.early <- struct{}{}:
+	default:
+	}
+}
+
+func (p *partition) room() {
+	if p.inbox.setBroke(false) {
+		p.task.ask(p)
+	}
+}
+
+// fetchFailed treats what is wrong with fetching the partition.
+func (p *partition) fetchFailed(err error) error {
+	var gap *kafka.OutOfRange
+	switch {
+	case errors.As(err, &gap):
+		return p.gap(gap)
+	case errors.As(err, new(*kafka.NoOffset)), IsPermanent(err):
+		return Permanent(err)
+	}
+	p.log.Warn("fetch", "err", err) // the client goes on trying
+	return nil
+}
+
+// gap is called when Kafka has deleted offsets before they were read.
+func (p *partition) gap(gap *kafka.OutOfRange) error {
+	if gap.Offset > gap.End || p.config.OnGap == "fail" {
+		return Permanent(fmt.Errorf("%w; to go on without them write on.offset.gap: skip, or reset the group's offset", gap))
+	}
+	p.log.Error("offsets are skipped: Kafka has deleted them", "from", p.next, "to", gap.Start)
+	// What is taken stays taken: the range goes over the gap.
+	p.task.budget.give(p, p.inbox.rewindKeeping(gap.Start, p.tally.held))
+	p.next = max(p.next, gap.Start)
+	p.task.ask(p)
+	return nil
+}

@@ -1,0 +1,148 @@
+package connect
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"connectd/internal/fault"
+	"connectd/kafka"
+	"connectd/record"
+)
+
+// flush makes [start, next) durable in the target. While an earlier life's flush is unfinished
+// only its exact range is flushed, when it is complete.
+func (p *partition) flush() error {
+	p.linger.Stop()
+	end := p.next
+	switch {
+	case p.intent != nil && p.next < p.intent.End:
+		return nil
+	case p.intent != nil:
+		end = p.intent.End
+	case p.tally.consumed == 0:
+		return nil
+	}
+	if err := p.tally.check(); err != nil {
+		return Permanent(fmt.Errorf("partition %s, offsets %d to %d: %w", p.id, p.start, end-1, err))
+	}
+	if len(p.letters) > 0 {
+		if err := p.task.letters.send(p.ctx, p.letters); err != nil {
+			return fmt.Errorf("write dead letters: %w", err)
+		}
+		p.letters = nil
+	}
+	// A range in which nothing is left to write needs no intent; but a writer that keeps its own
+	// offset has to move it, and a flush that was begun has to be ended.
+	if p.tally.written > 0 || p.intent != nil || p.starter {
+		if err := p.put(end); err != nil {
+			return err
+		}
+	}
+	p.flushed(end)
+	return nil
+}
+
+// put writes [start, end) to the target under the protection of an intent.
+func (p *partition) put(end int64) error {
+	r := record.Range{Partition: p.id, Start: p.start, End: end}
+	if p.intent == nil {
+		p.intent = newIntent(end, p.task.connector.hash)
+	}
+	r.ID, r.Time = p.intent.ID, p.intent.Time
+	if p.starter {
+		p.intent = nil // range and offset are one transaction in the target
+	} else if !p.intent.committed {
+		// This also commits the end of the flush before.
+		if err := p.commit(p.start, p.intent.metadata()); err != nil {
+			return err
+		}
+		p.intent.committed = true
+	}
+	fault.Point("sink.intent")
+	began := time.Now()
+	if err := p.writer.Flush(p.ctx, r); err != nil {
+		return fmt.Errorf("flush partition %s, offsets %d to %d: %w", p.id, r.Start, r.End-1, err)
+	}
+	// Order of truth, 1: the range is durable in the target; its offset follows in settleUp, or
+	// with the next intent.
+	fault.Point("sink.written")
+	p.task.count.flush.Observe(time.Since(began))
+	p.task.count.batches.Add(1)
+	return nil
+}
+
+// flushed begins the next range at end.
+func (p *partition) flushed(end int64) {
+	p.intent = nil
+	p.start = end
+	p.next = max(p.next, end)
+	p.durable.Store(end)
+	p.owed = end > p.known
+	p.task.count.flushed(&p.tally, &p.times, time.Now())
+	p.inbox.give(p.tally.held)
+	p.task.budget.give(p, p.tally.held)
+	p.tally = rangeTally{}
+	p.times.reset()
+	clear(p.refused)
+	if !p.failing.IsZero() {
+		p.failing = time.Time{}
+		p.backoff.reset()
+		p.task.degrade(p.id.String(), nil)
+		p.log.Info("target takes data again")
+	}
+	p.settle.Reset(settlePause)
+}
+
+// check says whether every record that was consumed is accounted for. An offset never passes a
+// record that is neither written, nor filtered, nor left out by errors.tolerance.
+func (t *rangeTally) check() error {
+	if t.consumed == t.written+t.filtered+t.failed {
+		return nil
+	}
+	return fmt.Errorf("%d records were read, but %d written + %d filtered + %d left out are %d: the sink or a transform has lost or added records",
+		t.consumed, t.written, t.filtered, t.failed, t.written+t.filtered+t.failed)
+}
+
+// settleUp commits the end of the last flush, unless an intent already stands on it.
+func (p *partition) settleUp() error {
+	if !p.owed || p.intent != nil {
+		return nil
+	}
+	// Order of truth, 2: only what is durable in the target is committed.
+	return p.commit(p.start, "")
+}
+
+// commit stores offset and metadata in the group, which refuses it when the partition is lost.
+func (p *partition) commit(offset int64, metadata string) error {
+	if offset < p.known {
+		return Permanent(fmt.Errorf("partition %s: offset %d is below the committed %d: not committed", p.id, offset, p.known))
+	}
+	if err := p.task.group.Commit(p.ctx, []kafka.Commit{{Partition: p.id, Offset: offset, Metadata: metadata}}); err != nil {
+		return err
+	}
+	passed := offset > p.known
+	p.known, p.owed = offset, false
+	p.settle.Stop()
+	if passed {
+		fault.Point("sink.committed")
+	}
+	return nil
+}
+
+// recoveryCheck is how often a partition that waits for the end of an unfinished flush looks
+// whether there is anything left to come.
+const recoveryCheck = 2 * time.Second
+
+// checkRecovery ends the wait for records that are not there any more: the last offsets of the
+// range may be those of compacted records and of transaction markers, which no fetch shows.
+func (p *partition) checkRecovery() error {
+	ctx, cancel := context.WithTimeout(p.ctx, recoveryCheck)
+	defer cancel()
+	empty, err := p.task.admin.Empty(ctx, p.id, p.next, p.intent.End)
+	if err != nil || !empty {
+		return nil // they are on their way; the next check will tell
+	}
+	p.next = p.intent.End
+	return p.flush()
+}

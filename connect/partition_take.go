@@ -1,0 +1,218 @@
+package connect
+
+import (
+	"fmt"
+
+	"connectd/kafka"
+	"connectd/record"
+)
+
+// A chunk is what is decoded and given to the writer at once; it bounds the memory of decoded
+// records.
+const (
+	chunkRows  = 1000
+	chunkBytes = 1 << 20
+)
+
+// stopping says whether nothing more is to be taken.
+func (p *partition) stopping() bool {
+	select {
+	case <-p.stop:
+		return true
+	case <-p.ctx.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// receive takes what is in the inbox.
+func (p *partition) receive() error {
+	fetches, resume := p.inbox.take()
+	if resume {
+		p.task.ask(p)
+	}
+	for i := range fetches {
+		if err := p.takeAll(fetches[i].Messages); err != nil {
+			return err
+		}
+		if p.stopping() {
+			return nil // without the fetches that follow: an offset must not be left out
+		}
+		if fetches[i].Err != nil {
+			if err := p.fetchFailed(fetches[i].Err); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// takeAll takes messages, which follow on those before, and flushes where a range is full.
+func (p *partition) takeAll(msgs []kafka.Message) error {
+	for len(msgs) > 0 && !p.stopping() {
+		n, full := p.fits(msgs)
+		if n > 0 {
+			if err := p.take(msgs[:n]); err != nil {
+				return err
+			}
+			msgs = msgs[n:]
+		}
+		if full {
+			if err := p.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// fits is how many of msgs go into the next chunk. full is true when the range is to be flushed
+// after them.
+func (p *partition) fits(msgs []kafka.Message) (n int, full bool) {
+	var bytes int64
+	for i := range msgs {
+		m := &msgs[i]
+		if p.intent != nil && m.Offset >= p.intent.End {
+			// Nothing below the end is left: compaction has removed it, or it was a marker.
+			p.next = max(p.next, p.intent.End)
+			return i, true
+		}
+		if i == chunkRows || bytes >= chunkBytes {
+			return i, false
+		}
+		bytes += int64(len(m.Key) + len(m.Value))
+		if p.intent == nil && (p.tally.consumed+int64(i)+1 >= int64(p.config.MaxRows) || p.tally.bytes+bytes >= int64(p.config.MaxBytes)) {
+			return i + 1, true
+		}
+	}
+	last := msgs[len(msgs)-1].Offset
+	return len(msgs), p.intent != nil && last+1 >= p.intent.End
+}
+
+// take decodes and transforms messages and gives their records to the writer.
+func (p *partition) take(msgs []kafka.Message) error {
+	if p.tally.consumed == 0 && p.intent == nil {
+		p.linger.Reset(p.config.Linger)
+	}
+	b := &p.batch
+	b.Reset()
+	p.origin = p.origin[:0]
+	keyHint, valueHint := p.task.schemas.hints(p.id.Topic)
+	for i := range msgs {
+		m := &msgs[i]
+		p.tally.consumed++
+		p.tally.bytes += int64(len(m.Key) + len(m.Value))
+		p.tally.held += size(m)
+		if cause, ok := p.refused[m.Offset]; ok {
+			if err := p.leaveOut(m, &failure{stagePut, p.task.policy.class, cause}); err != nil {
+				return err
+			}
+			continue
+		}
+		r := b.Add()
+		failed := p.decode(r, m, keyHint, valueHint)
+		keep := failed == nil
+		if keep {
+			keep, failed = p.chain.apply(b, r)
+		}
+		switch {
+		case failed != nil:
+			b.Records = b.Records[:len(b.Records)-1]
+			if err := p.leaveOut(m, failed); err != nil {
+				return err
+			}
+		case !keep:
+			b.Records = b.Records[:len(b.Records)-1]
+			p.tally.filtered++
+		default:
+			p.origin = append(p.origin, i)
+			p.times.add(r)
+		}
+	}
+	if len(b.Records) > 0 {
+		if err := p.write(msgs); err != nil {
+			return err
+		}
+	}
+	p.next = msgs[len(msgs)-1].Offset + 1
+	return nil
+}
+
+// write gives the batch to the writer. msgs are what it was decoded from.
+func (p *partition) write(msgs []kafka.Message) error {
+	b := &p.batch
+	n := len(b.Records)
+	if err := p.writer.Write(p.ctx, b); err != nil {
+		return fmt.Errorf("write partition %s, offsets %d to %d: %w", p.id, msgs[0].Offset, msgs[len(msgs)-1].Offset, err)
+	}
+	if len(b.Records) != n {
+		return Permanent(fmt.Errorf("partition %s: the sink has changed a batch of %d records to one of %d", p.id, n, len(b.Records)))
+	}
+	for _, f := range b.Failed() {
+		if f.Index < 0 || f.Index >= len(p.origin) {
+			return Permanent(fmt.Errorf("partition %s: the sink reports record %d of a batch of %d", p.id, f.Index, len(p.origin)))
+		}
+		if err := p.leaveOut(&msgs[p.origin[f.Index]], &failure{stagePut, p.task.policy.class, f.Err}); err != nil {
+			return err
+		}
+	}
+	p.tally.filtered += int64(b.Skipped())
+	p.tally.written += int64(n - len(b.Failed()) - b.Skipped())
+	return nil
+}
+
+// decode makes r of m.
+func (p *partition) decode(r *record.Record, m *kafka.Message, keyHint, valueHint *record.Schema) *failure {
+	b := &p.batch
+	r.Topic, r.Partition, r.Offset, r.Timestamp = m.Topic, m.Partition, m.Offset, m.Timestamp
+	r.RawKey, r.RawValue = m.Key, m.Value
+	var err error
+	if m.Key != nil {
+		if r.Key, err = p.conv.key.Decode(b, m.Topic, m.Key, keyHint); err != nil {
+			return &failure{stageKeyConverter, p.conv.keyClass, fmt.Errorf("decode key: %w", err)}
+		}
+	}
+	if m.Value != nil {
+		if r.Value, err = p.conv.value.Decode(b, m.Topic, m.Value, valueHint); err != nil {
+			return &failure{stageValueConverter, p.conv.valueClass, fmt.Errorf("decode value: %w", err)}
+		}
+	}
+	if len(m.Headers) == 0 {
+		return nil
+	}
+	r.Headers = b.Headers(len(m.Headers))
+	for i, h := range m.Headers {
+		r.Headers[i].Name = h.Name
+		if h.Value == nil {
+			continue
+		}
+		if r.Headers[i].Value, err = p.conv.header.Decode(b, m.Topic, h.Value, nil); err != nil {
+			return &failure{stageHeader, p.conv.headerClass, fmt.Errorf("decode header %q: %w", h.Name, err)}
+		}
+	}
+	return nil
+}
+
+// leaveOut does with a message that failed what errors.tolerance says. Its dead letter is durable
+// before the range is.
+func (p *partition) leaveOut(m *kafka.Message, f *failure) error {
+	err := fmt.Errorf("record %s@%d with key %s: %w", p.id, m.Offset, quoted(m.Key), f.err)
+	policy := &p.task.policy
+	if !policy.tolerateAll {
+		return Permanent(err)
+	}
+	p.tally.failed++
+	policy.log(p.log, err, f)
+	if p.task.letters == nil {
+		return nil
+	}
+	l := letter{
+		connector: p.task.connector.Name, task: p.task.task.id,
+		topic: m.Topic, partition: int64(m.Partition), offset: m.Offset,
+		key: m.Key, value: m.Value, headers: m.Headers,
+	}
+	p.letters = append(p.letters, l.message(policy, f))
+	p.tally.dead++
+	return nil
+}

@@ -1,0 +1,245 @@
+package connect
+
+import (
+	"context"
+	"fmt"
+
+	"connectd/convert"
+	"connectd/kafka"
+	"connectd/record"
+)
+
+// producer is what a source's pipeline needs of kafka.Producer.
+type producer interface {
+	// Produce sends msgs and calls done once, when all are acknowledged or with the first error.
+	// The memory of msgs stays untouched until then.
+	Produce(msgs []kafka.Message, done func(error))
+}
+
+// converters are a connector's three converters. They belong to one goroutine.
+type converters struct {
+	key, value, header                convert.Converter
+	keyClass, valueClass, headerClass string
+}
+
+// pipeline carries the batches of one source task to Kafka: one goroutine encodes and produces
+// them in order (encode), another retires them in the same order (retire).
+type pipeline struct {
+	task     *SourceTask
+	chain    chain
+	conv     converters
+	producer producer
+	topics   *topics
+	policy   policy
+	offsets  *offsetWriter
+	count    *counters
+
+	spare    chan *shipment // shipments that carry nothing; there are as many as batches
+	inflight chan *shipment // produced, in order
+}
+
+// shipment is a batch on its way through Kafka: the messages made of it, and the memory that
+// they point into, kept from batch to batch.
+type shipment struct {
+	batch   *record.Batch
+	msgs    []kafka.Message
+	headers []kafka.Header
+	buf     []byte     // keys, values and header values
+	acked   chan error // one slot
+	done    func(error)
+	tally   tally
+}
+
+// tally counts what became of the records of one batch.
+type tally struct {
+	read, filtered, failed, dead int64
+	bytes                        int64
+}
+
+// ready makes the shipments of p.
+func (p *pipeline) ready() {
+	n := cap(p.task.free)
+	p.spare = make(chan *shipment, n)
+	p.inflight = make(chan *shipment, n)
+	for range n {
+		s := &shipment{acked: make(chan error, 1), buf: make([]byte, 0, 64<<10)}
+		s.done = func(err error) { s.acked <- err }
+		p.spare <- s
+	}
+}
+
+// encode turns the task's batches into messages and produces them, until quit is closed and the
+// batches that were sent before are done, or ctx ends. It closes inflight, which ends retire.
+func (p *pipeline) encode(ctx context.Context, quit <-chan struct{}) error {
+	defer close(p.inflight)
+	for {
+		var b *record.Batch
+		select {
+		case b = <-p.task.out:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-quit:
+			select {
+			case b = <-p.task.out:
+			default:
+				return nil
+			}
+		}
+		if err := p.ship(ctx, b); err != nil {
+			return err
+		}
+	}
+}
+
+// ship produces one batch.
+func (p *pipeline) ship(ctx context.Context, b *record.Batch) error {
+	s := <-p.spare // never waits: there are as many shipments as batches
+	s.load(b)
+	if failed := b.Failed(); len(failed) > 0 {
+		if err := p.refused(s, failed); err != nil {
+			return err
+		}
+	}
+	for i := range b.Records {
+		if err := p.add(ctx, s, &b.Records[i]); err != nil {
+			return err
+		}
+	}
+	if len(s.msgs) == 0 {
+		s.acked <- nil
+	} else {
+		p.producer.Produce(s.msgs, s.done)
+	}
+	p.inflight <- s // never waits either
+	return nil
+}
+
+// load empties s for the records of b.
+func (s *shipment) load(b *record.Batch) {
+	s.batch = b
+	s.msgs, s.headers, s.buf = s.msgs[:0], s.headers[:0], s.buf[:0]
+	s.tally = tally{read: int64(len(b.Records))}
+}
+
+// add appends the message of r to s, unless r is filtered out or left out.
+func (p *pipeline) add(ctx context.Context, s *shipment, r *record.Record) error {
+	if r.Topic == "" {
+		return nil // refused by the source itself, see refused
+	}
+	keep, failed := p.chain.apply(s.batch, r)
+	if failed == nil && !keep {
+		s.tally.filtered++
+		return nil
+	}
+	if failed == nil {
+		if err := p.topics.prepare(ctx, r); err != nil {
+			return err
+		}
+		failed = p.encodeRecord(s, r)
+	}
+	if failed != nil {
+		return p.leaveOut(s, r, failed)
+	}
+	return nil
+}
+
+// encodeRecord appends the message of r to s. When it fails, s is as before.
+func (p *pipeline) encodeRecord(s *shipment, r *record.Record) *failure {
+	start, firstHeader := len(s.buf), len(s.headers)
+	m := kafka.Message{Topic: r.Topic, Partition: r.Partition, Timestamp: r.Timestamp}
+	undo := func(stage, class string, err error) *failure {
+		s.buf, s.headers = s.buf[:start], s.headers[:firstHeader]
+		return &failure{stage, class, err}
+	}
+
+	out, null, err := p.conv.key.Encode(s.buf, r.Topic, r.Key)
+	if err != nil {
+		return undo(stageKeyConverter, p.conv.keyClass, fmt.Errorf("encode key: %w", err))
+	}
+	if !null {
+		m.Key = out[start:len(out):len(out)]
+		s.buf = out
+	}
+
+	at := len(s.buf)
+	if r.Change != nil {
+		out, err = p.conv.value.EncodeChange(s.buf, r.Topic, r.Change)
+		null = false
+	} else {
+		out, null, err = p.conv.value.Encode(s.buf, r.Topic, r.Value)
+	}
+	if err != nil {
+		return undo(stageValueConverter, p.conv.valueClass, fmt.Errorf("encode value: %w", err))
+	}
+	if !null {
+		m.Value = out[at:len(out):len(out)]
+		s.buf = out
+	}
+
+	for i := range r.Headers {
+		at := len(s.buf)
+		out, null, err := p.conv.header.Encode(s.buf, r.Topic, r.Headers[i].Value)
+		if err != nil {
+			return undo(stageHeader, p.conv.headerClass, fmt.Errorf("encode header %q: %w", r.Headers[i].Name, err))
+		}
+		h := kafka.Header{Name: r.Headers[i].Name}
+		if !null {
+			h.Value = out[at:len(out):len(out)]
+			s.buf = out
+		}
+		s.headers = append(s.headers, h)
+	}
+	if n := len(s.headers); n > firstHeader {
+		m.Headers = s.headers[firstHeader:n:n]
+	}
+	s.tally.bytes += int64(len(m.Key) + len(m.Value))
+	s.msgs = append(s.msgs, m)
+	return nil
+}
+
+// refused treats the records that the source itself has reported as failed, and marks them so
+// that add leaves them alone.
+func (p *pipeline) refused(s *shipment, failed []record.Failure) error {
+	for _, f := range failed {
+		r := &s.batch.Records[f.Index]
+		if err := p.leaveOut(s, r, &failure{stagePoll, p.policy.class, f.Err}); err != nil {
+			return err
+		}
+		r.Topic = ""
+	}
+	return nil
+}
+
+// leaveOut does with a record that failed what errors.tolerance says. A dead letter goes with
+// the batch, so that the batch retires only when the letter is acknowledged.
+func (p *pipeline) leaveOut(s *shipment, r *record.Record, f *failure) error {
+	s.tally.failed++
+	key, value := p.asBytes(r)
+	err := fmt.Errorf("record with key %s of topic %q: %w", quoted(key), r.Topic, f.err)
+	if !p.policy.tolerateAll {
+		return Permanent(err)
+	}
+	p.policy.log(p.task.Log, err, f)
+	if p.policy.deadLetters == "" {
+		return nil
+	}
+	l := letter{connector: p.task.Connector, task: p.task.ID, topic: r.Topic, partition: -1, offset: -1, key: key, value: value}
+	s.msgs = append(s.msgs, l.message(&p.policy, f))
+	s.tally.dead++
+	return nil
+}
+
+// asBytes encodes as much of r as can be encoded, in memory of its own.
+func (p *pipeline) asBytes(r *record.Record) (key, value []byte) {
+	if out, null, err := p.conv.key.Encode(nil, r.Topic, r.Key); err == nil && !null {
+		key = out
+	}
+	if r.Change != nil {
+		if out, err := p.conv.value.EncodeChange(nil, r.Topic, r.Change); err == nil {
+			value = out
+		}
+	} else if out, null, err := p.conv.value.Encode(nil, r.Topic, r.Value); err == nil && !null {
+		value = out
+	}
+	return key, value
+}

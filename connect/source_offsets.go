@@ -1,0 +1,83 @@
+package connect
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"connectd/record"
+)
+
+// Source offsets are kept as Kafka Connect keeps them, so that a deployment can be taken over:
+// key ["<connector>",{source partition}], value {offset}; a null value forgets the partition.
+
+// offsetLog makes source offsets durable: a kafka.Store.
+type offsetLog interface {
+	// PutAll keeps no memory of the values.
+	PutAll(ctx context.Context, entries map[string][]byte) error
+}
+
+// offsetWriter writes the offsets of one connector. It belongs to one goroutine.
+type offsetWriter struct {
+	log     offsetLog
+	prefix  string            // of the keys: ["<connector>",
+	keys    map[string]string // source partition → key
+	changes map[string][]byte
+}
+
+func newOffsetWriter(connector string, log offsetLog) *offsetWriter {
+	return &offsetWriter{log: log, prefix: offsetPrefix(connector), keys: map[string]string{}, changes: map[string][]byte{}}
+}
+
+// write makes the offsets of ready durable, the newest of each source partition.
+func (w *offsetWriter) write(ctx context.Context, ready []*shipment) error {
+	clear(w.changes)
+	for _, s := range ready {
+		for _, o := range s.batch.Offsets {
+			w.changes[w.key(o)] = o.Offset
+		}
+	}
+	if len(w.changes) == 0 {
+		return nil
+	}
+	return w.log.PutAll(ctx, w.changes)
+}
+
+func (w *offsetWriter) key(o record.SourceOffset) string {
+	if key, ok := w.keys[string(o.Partition)]; ok {
+		return key
+	}
+	key := w.prefix + string(o.Partition) + "]"
+	w.keys[string(o.Partition)] = key
+	return key
+}
+
+// offsetPrefix begins the keys of a connector: ["shop",
+func offsetPrefix(connector string) string {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // as Jackson writes it
+	_ = e.Encode(connector)
+	return "[" + string(bytes.TrimRight(b.Bytes(), "\n")) + ","
+}
+
+// offsetsOf are a connector's offsets, by source partition, among all of an offsets topic.
+func offsetsOf(connector string, all map[string][]byte) (map[string][]byte, error) {
+	mine := map[string][]byte{}
+	for key, offset := range all {
+		var parts []json.RawMessage
+		if err := json.Unmarshal([]byte(key), &parts); err != nil || len(parts) != 2 {
+			continue // another program's record; ours are checked when they are written
+		}
+		var name string
+		if json.Unmarshal(parts[0], &name) != nil || name != connector || offset == nil {
+			continue
+		}
+		if !json.Valid(offset) {
+			return nil, fmt.Errorf("source offset of %s is not JSON: %s; delete the record with the key %s from the offsets topic to start anew", parts[1], quoted(offset), key)
+		}
+		mine[string(parts[1])] = offset
+	}
+	return mine, nil
+}

@@ -1,0 +1,63 @@
+package connect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// errDrain ends a pipeline that could not be emptied in time.
+var errDrain = errors.New("not all that was sent could be made durable before the deadline; it is read again at the next start")
+
+// run runs src on the pipeline until ctx is done and the source has drained, the source ends by
+// itself, or either fails. What was sent before is carried to its end in each case, for at most
+// grace.
+func (p *pipeline) run(ctx context.Context, src Source, grace time.Duration) error {
+	p.ready()
+	// The pipeline outlives ctx: the source drains through it.
+	carrying, abort := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer abort(nil)
+	reading, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+
+	g, carried := errgroup.WithContext(carrying)
+	p.task.failed = carried.Done()
+	quit := make(chan struct{})
+	g.Go(func() error { return guarded(func() error { return p.encode(carried, quit) }) })
+	g.Go(func() error { return guarded(func() error { return p.retire(carried) }) })
+	// A pipeline that has failed takes nothing any more: the source must not wait for it.
+	defer context.AfterFunc(carried, func() { stop(context.Cause(carried)) })()
+	// The time to drain begins when the task is told to stop, or when the source has ended.
+	expire := func() { abort(errDrain) }
+	defer context.AfterFunc(ctx, func() {
+		t := time.AfterFunc(grace, expire)
+		context.AfterFunc(carrying, func() { t.Stop() })
+	})()
+
+	failed := guarded(func() error { return src.Run(reading, p.task) })
+	close(quit)
+	timer := time.AfterFunc(grace, expire)
+	defer timer.Stop()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if failed != nil && ctx.Err() == nil {
+		return failed
+	}
+	return nil
+}
+
+// guarded is f's error, or the panic of f as one: a mistake in one connector must not end the
+// others.
+func guarded(f func() error) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+		}
+	}()
+	return f()
+}

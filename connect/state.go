@@ -1,0 +1,55 @@
+package connect
+
+import "time"
+
+// State is where a connector or a task stands, in Kafka Connect's words.
+type State string
+
+// The states. Only connectors are STOPPED; a task that waits for its next try is RESTARTING.
+const (
+	Unassigned State = "UNASSIGNED"
+	Running    State = "RUNNING"
+	Paused     State = "PAUSED"
+	Stopped    State = "STOPPED"
+	Failed     State = "FAILED"
+	Restarting State = "RESTARTING"
+)
+
+// ConnectorStatus is a snapshot of one connector.
+type ConnectorStatus struct {
+	Name  string
+	Class string
+	Kind  Kind
+	State State
+	Cause error // of FAILED: what validation found
+	Since time.Time
+	Tasks []TaskStatus // none while the connector is stopped or failed
+}
+
+// TaskStatus is a snapshot of one task. The figures go on over its restarts.
+type TaskStatus struct {
+	ID       int
+	State    State
+	Cause    error     // of FAILED and RESTARTING: what ended it last
+	Degraded error     // of RUNNING: what a sink's target refuses at the moment, tried again in place
+	Finished bool      // of RUNNING: a source that has nothing more to read
+	Since    time.Time // when it came into this state
+	Next     time.Time // of RESTARTING: when it is tried again
+	Restarts int64
+
+	Read         int64 // records sent by the source, or read from Kafka
+	Written      int64 // records acknowledged by Kafka, or durable in the target
+	Bytes        int64 // of their keys and values
+	Filtered     int64 // by transforms, or left out by the sink's settings
+	Failed       int64 // could not be processed
+	DeadLettered int64
+	Batches      int64 // produced, or flushed
+	InFlight     int   // batches of a source on their way to Kafka
+	Retries      int64 // of a sink's target, in place
+
+	LastRecord time.Time     // when the newest record arrived; zero before the first
+	LagRecords int64         // of a sink: offsets that are not flushed yet; -1 when unknown
+	Lag        time.Duration // of the newest record that arrived: from its origin until it did, and until now while there is more to do
+	Latency    *Histogram    // from a record's time to its arrival; live, see Histogram.Merge
+	Progress   *Progress     // what the source reports; nil before the first report
+}

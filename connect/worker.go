@@ -1,0 +1,205 @@
+package connect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"connectd/config"
+	"connectd/kafka"
+)
+
+// ErrUnknown is a connector or a task that the worker does not have.
+var ErrUnknown = errors.New("no such connector or task")
+
+// Worker runs connectors. A task that fails restarts by itself and disturbs no other; an error
+// that can not heal leaves it FAILED with the cause in its status.
+type Worker struct {
+	settings *WorkerSettings
+	kafka    kafka.Settings
+	log      *slog.Logger
+	stores   *stores
+	schemas  *schemas
+	budget   *budget
+	added    chan struct{} // one slot
+
+	mu         sync.Mutex
+	connectors []*supervised // in the order of Add
+	started    int           // how many of them Run has started
+}
+
+// NewWorker makes a worker for connectors that live on the cluster of k.
+func NewWorker(s *WorkerSettings, k kafka.Settings, log *slog.Logger) *Worker {
+	w := &Worker{settings: s, kafka: k, log: log, budget: newBudget(int64(s.Memory)), added: make(chan struct{}, 1)}
+	w.stores = &stores{settings: k, log: log, open: map[string]*opening{}}
+	w.schemas = newSchemas(s.SchemasTopic, w.stores, log)
+	return w
+}
+
+// Add takes a connector that Load has accepted. Run starts it, also when it runs already.
+func (w *Worker) Add(c *Connector) {
+	s := &supervised{name: c.Name, class: c.Class, kind: c.Kind, connector: c, target: Running}
+	switch c.State {
+	case config.Paused:
+		s.target = Paused
+	case config.Stopped:
+		s.target = Stopped
+	}
+	s.attempt = w.runSource
+	if c.Kind == SinkKind {
+		s.attempt = w.runSink
+	}
+	w.add(s)
+}
+
+// AddFailed takes a connector that Load has refused: its status is FAILED with the problems for
+// its cause, and it does not disturb the others.
+func (w *Worker) AddFailed(c *config.Connector, cause error) {
+	class, _ := c.Get("connector.class")
+	w.add(&supervised{name: c.Name, class: class.Raw, target: Failed, cause: cause})
+}
+
+func (w *Worker) add(s *supervised) {
+	s.log, s.since = w.log, time.Now()
+	s.changed, s.restart = make(chan struct{}, 1), map[int]bool{}
+	w.mu.Lock()
+	w.connectors = append(w.connectors, s)
+	w.mu.Unlock()
+	select {
+	case w.added <- struct{}{}:
+	default:
+	}
+}
+
+// stuck is how long Run waits, after the time to drain, for tasks that do not end.
+const stuck = 2 * time.Second
+
+// Run runs the connectors until ctx is done and then lets each task finish what it has begun,
+// within task.shutdown.graceful.timeout.ms. It returns when all have ended; an error names those
+// that have not.
+func (w *Worker) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	running := true
+	for running {
+		w.mu.Lock()
+		fresh := w.connectors[w.started:]
+		w.started = len(w.connectors)
+		w.mu.Unlock()
+		for _, s := range fresh {
+			if s.connector != nil {
+				wg.Go(func() { s.loop(ctx) })
+			}
+		}
+		select {
+		case <-w.added:
+		case <-ctx.Done():
+			running = false
+		}
+	}
+	ended := make(chan struct{})
+	go func() { wg.Wait(); close(ended) }() // ends with the last task
+	select {
+	case <-ended:
+		w.stores.close()
+		return nil
+	case <-time.After(w.settings.Grace + stuck):
+		return fmt.Errorf("tasks that did not stop in time: %s", strings.Join(w.unfinished(), ", "))
+	}
+}
+
+// unfinished names the tasks that still run.
+func (w *Worker) unfinished() []string {
+	var names []string
+	for _, s := range w.all() {
+		for _, t := range s.all() {
+			done := t.started()
+			if done == nil {
+				continue
+			}
+			select {
+			case <-done:
+			default:
+				names = append(names, fmt.Sprintf("%s-%d", s.name, t.id))
+			}
+		}
+	}
+	return names
+}
+
+// Pause stops the work of a connector and keeps its tasks.
+func (w *Worker) Pause(name string) error { return w.want(name, Paused) }
+
+// Resume undoes Pause and Stop.
+func (w *Worker) Resume(name string) error { return w.want(name, Running) }
+
+// Stop ends a connector's tasks until Resume.
+func (w *Worker) Stop(name string) error { return w.want(name, Stopped) }
+
+func (w *Worker) want(name string, target State) error {
+	s, err := w.find(name)
+	if err != nil {
+		return err
+	}
+	s.want(target)
+	return nil
+}
+
+// Restart starts a connector's tasks anew: all, or only those that are FAILED.
+func (w *Worker) Restart(name string, onlyFailed bool) error {
+	s, err := w.find(name)
+	if err != nil {
+		return err
+	}
+	s.wantRestart(func(t TaskStatus) bool { return !onlyFailed || t.State == Failed })
+	return nil
+}
+
+// RestartTask starts one task anew.
+func (w *Worker) RestartTask(name string, id int) error {
+	s, err := w.find(name)
+	if err != nil {
+		return err
+	}
+	if !s.wantRestart(func(t TaskStatus) bool { return t.ID == id }) {
+		return fmt.Errorf("task %d of connector %q: %w", id, name, ErrUnknown)
+	}
+	return nil
+}
+
+// Status is a snapshot of all connectors, in the order in which they were added.
+func (w *Worker) Status() []ConnectorStatus {
+	var all []ConnectorStatus
+	for _, s := range w.all() {
+		all = append(all, s.status())
+	}
+	return all
+}
+
+// Connector is a snapshot of one connector.
+func (w *Worker) Connector(name string) (ConnectorStatus, error) {
+	s, err := w.find(name)
+	if err != nil {
+		return ConnectorStatus{}, err
+	}
+	return s.status(), nil
+}
+
+func (w *Worker) find(name string) (*supervised, error) {
+	all := w.all()
+	i := slices.IndexFunc(all, func(s *supervised) bool { return s.name == name })
+	if i < 0 {
+		return nil, fmt.Errorf("connector %q: %w", name, ErrUnknown)
+	}
+	return all[i], nil
+}
+
+func (w *Worker) all() []*supervised {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.connectors)
+}

@@ -1,0 +1,78 @@
+package convert
+
+import (
+	"unicode/utf8"
+)
+
+const upperHex = "0123456789ABCDEF"
+
+// plain marks the ASCII characters that stand for themselves in a JSON string.
+var plain = func() (t [256]bool) {
+	for c := 0x20; c < 0x80; c++ {
+		t[c] = c != '"' && c != '\\'
+	}
+	return t
+}()
+
+// appendQuoted appends text as a JSON string with the bytes that Jackson writes: short escapes
+// where JSON has them, \u00XX for the other control characters, characters outside the basic
+// plane as a pair of escaped surrogates, everything else as it is. Bytes that are not UTF-8
+// become U+FFFD, as they do in a Java string.
+func appendQuoted(dst, text []byte) []byte {
+	dst = append(dst, '"')
+	start := 0
+	for i := 0; i < len(text); {
+		c := text[i]
+		if plain[c] {
+			i++
+			continue
+		}
+		if c < utf8.RuneSelf {
+			dst = append(dst, text[start:i]...)
+			dst = appendEscaped(dst, c)
+			i++
+			start = i
+			continue
+		}
+		r, n := utf8.DecodeRune(text[i:])
+		if r < 0x10000 && (r != utf8.RuneError || n > 1) {
+			i += n
+			continue
+		}
+		dst = append(dst, text[start:i]...)
+		if r == utf8.RuneError {
+			dst = utf8.AppendRune(dst, r)
+		} else {
+			r -= 0x10000
+			dst = appendUnit(dst, 0xD800+r>>10)
+			dst = appendUnit(dst, 0xDC00+r&0x3FF)
+		}
+		i += n
+		start = i
+	}
+	dst = append(dst, text[start:]...)
+	return append(dst, '"')
+}
+
+func appendEscaped(dst []byte, c byte) []byte {
+	switch c {
+	case '"', '\\':
+		return append(dst, '\\', c)
+	case '\b':
+		return append(dst, '\\', 'b')
+	case '\t':
+		return append(dst, '\\', 't')
+	case '\n':
+		return append(dst, '\\', 'n')
+	case '\f':
+		return append(dst, '\\', 'f')
+	case '\r':
+		return append(dst, '\\', 'r')
+	}
+	return appendUnit(dst, rune(c))
+}
+
+// appendUnit appends one UTF-16 unit as \uXXXX.
+func appendUnit(dst []byte, u rune) []byte {
+	return append(dst, '\\', 'u', upperHex[u>>12&15], upperHex[u>>8&15], upperHex[u>>4&15], upperHex[u&15])
+}

@@ -1,0 +1,23 @@
+package kafka
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"connectd/record"
+)
+
+// Empty says whether [from, end) of p has no committed record, which a consumer that waits for
+// one can not tell: the offsets may belong to markers of transactions, aborted records, or
+// records that compaction has removed. It waits until the log has offset end-1, or ctx ends.
+func (a *Admin) Empty(ctx context.Context, p record.Partition, from, end int64) (bool, error) {
+	l := logReader{admin: a, topic: p.Topic}
+	empty := true
+	_, err := l.read(ctx, p.ID, from, end, func(r *kgo.Record) {
+		if r.Offset >= from && r.Offset < end {
+			empty = false
+		}
+	})
+	return empty, err
+}

@@ -1,0 +1,73 @@
+package kafka
+
+import (
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"connectd/record"
+)
+
+// ByKey as a Message's partition lets the key choose: the same partition that the Java client's
+// default partitioner picks. Without a key, records go to one partition after the other, a batch
+// at a time.
+const ByKey int32 = -1
+
+// Header is a header of a Kafka record. Names may repeat.
+type Header struct {
+	Name  string
+	Value []byte
+}
+
+// Message is one Kafka record.
+type Message struct {
+	Topic     string
+	Partition int32 // ByKey: by key
+	Offset    int64 // of a consumed message
+	Timestamp int64 // milliseconds since 1970; record.NoTimestamp: when it is produced
+	Key       []byte
+	Value     []byte // nil is null: a tombstone
+	Headers   []Header
+}
+
+// fill makes r the record of m. headers is where the record's headers are appended.
+func (m *Message) fill(r *kgo.Record, headers []kgo.RecordHeader) []kgo.RecordHeader {
+	*r = kgo.Record{Topic: m.Topic, Partition: m.Partition, Key: m.Key, Value: m.Value}
+	if m.Timestamp != record.NoTimestamp {
+		r.Timestamp = time.UnixMilli(m.Timestamp)
+	}
+	if len(m.Headers) > 0 {
+		at := len(headers)
+		for _, h := range m.Headers {
+			headers = append(headers, kgo.RecordHeader{Key: h.Name, Value: h.Value})
+		}
+		r.Headers = headers[at:len(headers):len(headers)]
+	}
+	return headers
+}
+
+// read makes m the message of r, and shares r's memory.
+func (m *Message) read(r *kgo.Record, headers []Header) []Header {
+	*m = Message{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Timestamp: r.Timestamp.UnixMilli(), Key: r.Key, Value: r.Value}
+	if len(r.Headers) > 0 {
+		at := len(headers)
+		for _, h := range r.Headers {
+			headers = append(headers, Header{Name: h.Key, Value: h.Value})
+		}
+		m.Headers = headers[at:len(headers):len(headers)]
+	}
+	return headers
+}
+
+// messages are the messages of records, nil for none.
+func messages(records []*kgo.Record) []Message {
+	if len(records) == 0 {
+		return nil
+	}
+	ms := make([]Message, len(records))
+	var headers []Header
+	for i, r := range records {
+		headers = ms[i].read(r, headers)
+	}
+	return ms
+}

@@ -1,0 +1,179 @@
+package clickhouse
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/ClickHouse/ch-go"
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+)
+
+// maxConnections bounds the HTTP connections of a sink: the flushes of more partitions wait.
+const maxConnections = 32
+
+// client speaks to the server. Its pool is shared by all writers of a sink; facts about the
+// server and the native connection are the writer's own.
+type client struct {
+	cfg    *Config
+	at     address
+	conn   driver.Conn
+	server facts
+	native *ch.Client // for inserts; nil until the first
+}
+
+// facts are what this server knows and how it is set.
+type facts struct {
+	version          string
+	has              map[string]bool // settings that it knows
+	window           int64           // non_replicated_deduplication_window of tables that do not set it
+	replicatedWindow int64
+}
+
+func newClient(cfg *Config) (*client, error) {
+	at, err := cfg.address()
+	if err != nil {
+		return nil, err
+	}
+	o := &clickhouse.Options{
+		Addr:            []string{at.addr},
+		Protocol:        clickhouse.HTTP,
+		Auth:            clickhouse.Auth{Database: cfg.Database, Username: cfg.Username, Password: cfg.Password.Reveal()},
+		TLS:             at.tlsConfig(),
+		DialTimeout:     time.Duration(cfg.Timeout),
+		ReadTimeout:     time.Duration(cfg.InsertTimeout),
+		MaxOpenConns:    maxConnections,
+		MaxIdleConns:    maxConnections,
+		ConnMaxLifetime: time.Hour,
+		ClientInfo: clickhouse.ClientInfo{Products: []struct{ Name, Version string }{
+			{Name: clientName, Version: "1"},
+		}},
+	}
+	if cfg.Compress == "lz4" {
+		o.TransportFunc = func(t *http.Transport) (http.RoundTripper, error) { return compressing{t}, nil }
+	}
+	if at.native {
+		o.Protocol = clickhouse.Native
+	}
+	conn, err := clickhouse.Open(o)
+	if err != nil {
+		return nil, fmt.Errorf("set up the client for %s: %w", at.addr, err)
+	}
+	return &client{cfg: cfg, at: at, conn: conn}, nil
+}
+
+const clientName = "connectd"
+
+// connect asks the server what it knows; the result belongs to one writer.
+func (c *client) connect(ctx context.Context) (*client, error) {
+	own := *c
+	own.server = facts{has: make(map[string]bool)}
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(c.cfg.Timeout))
+	defer cancel()
+	doing := "connect to " + c.at.addr
+	if err := c.conn.QueryRow(ctx, "SELECT version()").Scan(&own.server.version); err != nil {
+		return nil, c.explain(doing, err)
+	}
+	rows, err := c.conn.Query(ctx, "SELECT name FROM system.settings")
+	if err != nil {
+		return nil, c.explain(doing, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, c.explain(doing, err)
+		}
+		own.server.has[name] = true
+	}
+	if err := rows.Err(); err != nil {
+		return nil, c.explain(doing, err)
+	}
+	windows, err := c.conn.Query(ctx, "SELECT name, value FROM system.merge_tree_settings WHERE name LIKE '%replicated_deduplication_window'")
+	if err != nil {
+		return nil, c.explain(doing, err)
+	}
+	defer windows.Close()
+	for windows.Next() {
+		var name, value string
+		if err := windows.Scan(&name, &value); err != nil {
+			return nil, c.explain(doing, err)
+		}
+		n, _ := strconv.ParseInt(value, 10, 64)
+		switch name {
+		case "non_replicated_deduplication_window":
+			own.server.window = n
+		case "replicated_deduplication_window":
+			own.server.replicatedWindow = n
+		}
+	}
+	return &own, windows.Err()
+}
+
+// exec runs a statement without a result.
+func (c *client) exec(ctx context.Context, sql string) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(c.cfg.Timeout))
+	defer cancel()
+	return c.conn.Exec(ctx, sql)
+}
+
+// onCluster is the clause of a statement that a whole cluster is to run.
+func (c *client) onCluster() string {
+	if c.cfg.Cluster == "" {
+		return ""
+	}
+	return " ON CLUSTER " + quoteName(c.cfg.Cluster)
+}
+
+func (a address) tlsConfig() *tls.Config {
+	if !a.tls {
+		return nil
+	}
+	return &tls.Config{ServerName: a.host, MinVersion: tls.VersionTLS12}
+}
+
+// dial opens the native connection for inserts.
+func (c *client) dial(ctx context.Context) error {
+	if c.native != nil && !c.native.IsClosed() {
+		return nil
+	}
+	o := ch.Options{
+		Address: c.at.addr, Database: c.cfg.Database, User: c.cfg.Username, Password: c.cfg.Password.Reveal(),
+		ClientName: clientName, TLS: c.at.tlsConfig(),
+		DialTimeout: time.Duration(c.cfg.Timeout), HandshakeTimeout: time.Duration(c.cfg.Timeout),
+		ReadTimeout: time.Duration(c.cfg.InsertTimeout),
+	}
+	if c.cfg.Compress == "lz4" {
+		o.Compression = ch.CompressionLZ4
+	}
+	native, err := ch.Dial(ctx, o)
+	if err != nil {
+		return err
+	}
+	c.native = native
+	return nil
+}
+
+// hangUp closes the native connection.
+func (c *client) hangUp() error {
+	if c.native == nil {
+		return nil
+	}
+	err := c.native.Close()
+	c.native = nil
+	if errors.Is(err, ch.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// backoff is the pause before the next attempt: doubling, at most half a minute.
+func backoff(attempt int) time.Duration {
+	return time.Duration(math.Min(float64(30*time.Second), float64(250*time.Millisecond)*math.Pow(2, float64(attempt))))
+}

@@ -1,0 +1,69 @@
+package clickhouse
+
+import (
+	"encoding/binary"
+	"math"
+
+	"connectd/convert"
+	"connectd/record"
+)
+
+// floatColumn holds Float32 and Float64. A number with more digits than the type has is rounded
+// to the nearest one, which is what the type means; one beyond its range is refused.
+type floatColumn struct {
+	fixed
+	policy policy
+}
+
+func (c *floatColumn) append(s *record.Schema, v *record.Value) error {
+	var f float64
+	switch v.Kind {
+	case record.Float:
+		f = v.Float()
+	case record.Null:
+		return c.null(c.policy)
+	default:
+		var err error
+		if f, err = convert.AsFloat(record.Datum{Schema: s, Value: *v}); err != nil {
+			return err
+		}
+	}
+	if c.width == 8 {
+		c.data = binary.LittleEndian.AppendUint64(c.data, math.Float64bits(f))
+		return nil
+	}
+	if narrow := float32(f); math.IsInf(float64(narrow), 0) && !math.IsInf(f, 0) {
+		if c.policy != clamp {
+			return outOfRange("%g is out of range of Float32", f)
+		}
+		f = math.Copysign(math.MaxFloat32, f)
+	}
+	c.data = binary.LittleEndian.AppendUint32(c.data, math.Float32bits(float32(f)))
+	return nil
+}
+
+// boolColumn holds Bool.
+type boolColumn struct {
+	fixed
+	policy policy
+}
+
+func (c *boolColumn) append(s *record.Schema, v *record.Value) error {
+	is := v.N != 0
+	switch v.Kind {
+	case record.Bool:
+	case record.Null:
+		return c.null(c.policy)
+	default:
+		var err error
+		if is, err = convert.AsBool(record.Datum{Schema: s, Value: *v}); err != nil {
+			return err
+		}
+	}
+	b := byte(0)
+	if is {
+		b = 1
+	}
+	c.data = append(c.data, b)
+	return nil
+}

@@ -1,0 +1,264 @@
+package clickhouse
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+
+	"connectd/convert"
+	"connectd/record"
+)
+
+// textColumn holds String, and JSON, which is sent as its text.
+type textColumn struct {
+	data    []byte // length and octets of each row
+	ends    []int  // where each row ends in data
+	policy  policy
+	json    bool
+	scratch []byte
+}
+
+func (c *textColumn) append(s *record.Schema, v *record.Value) error {
+	text := v.B
+	switch {
+	case v.Kind == record.Null:
+		if c.policy != clamp {
+			return errNull
+		}
+		c.appendDefault(1)
+		return nil
+	case c.json:
+		var err error
+		if text, err = convert.AppendJSON(c.scratch[:0], record.Datum{Schema: s, Value: *v}); err != nil {
+			return err
+		}
+		c.scratch = text
+	case v.Kind == record.String || v.Kind == record.JSON || v.Kind == record.Number:
+	case v.Kind == record.Bytes:
+		var err error
+		if text, err = convert.AsBytes(c.scratch[:0], record.Datum{Schema: s, Value: *v}); err != nil {
+			return err
+		}
+		c.scratch = text
+	default:
+		var err error
+		if text, err = convert.AppendText(c.scratch[:0], record.Datum{Schema: s, Value: *v}); err != nil {
+			return err
+		}
+		c.scratch = text
+	}
+	c.data = binary.AppendUvarint(c.data, uint64(len(text)))
+	c.data = append(c.data, text...)
+	c.ends = append(c.ends, len(c.data))
+	return nil
+}
+
+// appendDefault adds empty texts; for JSON the empty object, which the server can parse.
+func (c *textColumn) appendDefault(n int) {
+	for range n {
+		if c.json {
+			c.data = append(c.data, 2, '{', '}')
+		} else {
+			c.data = append(c.data, 0)
+		}
+		c.ends = append(c.ends, len(c.data))
+	}
+}
+
+func (c *textColumn) truncate(n int) {
+	c.ends = c.ends[:n]
+	if n == 0 {
+		c.data = c.data[:0]
+	} else {
+		c.data = c.data[:c.ends[n-1]]
+	}
+}
+
+func (c *textColumn) segments(dst [][]byte) [][]byte { return append(dst, c.data) }
+
+// fixedTextColumn holds FixedString(N): shorter texts are filled up with zero bytes, as the
+// server does.
+type fixedTextColumn struct {
+	fixed
+	policy  policy
+	scratch []byte
+}
+
+func (c *fixedTextColumn) append(s *record.Schema, v *record.Value) error {
+	text, err := textOf(&c.scratch, s, v)
+	if err != nil {
+		return err
+	}
+	if text == nil {
+		return c.null(c.policy)
+	}
+	if len(text) > c.width {
+		if c.policy != clamp {
+			return outOfRange("text of %d bytes is longer than %d", len(text), c.width)
+		}
+		text = text[:c.width]
+	}
+	c.data = append(c.data, text...)
+	c.zeros(c.width - len(text))
+	return nil
+}
+
+// textOf is the text of v, in *scratch or in v's own memory; nil for null.
+func textOf(scratch *[]byte, s *record.Schema, v *record.Value) ([]byte, error) {
+	switch v.Kind {
+	case record.Null:
+		return nil, nil
+	case record.String, record.Bytes:
+		if v.B == nil {
+			return []byte{}, nil
+		}
+		return v.B, nil
+	}
+	if *scratch == nil {
+		*scratch = make([]byte, 0, 64)
+	}
+	text, err := convert.AppendText((*scratch)[:0], record.Datum{Schema: s, Value: *v})
+	if err != nil {
+		return nil, err
+	}
+	*scratch = text
+	return text, nil
+}
+
+// enumColumn holds Enum8 and Enum16; values are given by name, or by number.
+type enumColumn struct {
+	fixed
+	names   map[string]int16
+	policy  policy
+	scratch []byte
+}
+
+func (c *enumColumn) append(s *record.Schema, v *record.Value) error {
+	if v.Kind == record.Int {
+		for _, n := range c.names {
+			if int64(n) == v.N {
+				c.add(n)
+				return nil
+			}
+		}
+		return fmt.Errorf("%d is not a value of the enum", v.N)
+	}
+	text, err := textOf(&c.scratch, s, v)
+	if err != nil {
+		return err
+	}
+	if text == nil {
+		if c.policy != clamp {
+			return errNull
+		}
+		c.appendDefault(1)
+		return nil
+	}
+	n, ok := c.names[string(text)]
+	if !ok {
+		return outOfRange("%.80q is not a name of the enum", text)
+	}
+	c.add(n)
+	return nil
+}
+
+func (c *enumColumn) add(n int16) {
+	if c.width == 1 {
+		c.data = append(c.data, byte(n))
+	} else {
+		c.data = binary.LittleEndian.AppendUint16(c.data, uint16(n))
+	}
+}
+
+// appendDefault adds the enum's lowest value, which is its default.
+func (c *enumColumn) appendDefault(n int) {
+	first, lowest := true, int16(0)
+	for _, v := range c.names {
+		if first || v < lowest {
+			first, lowest = false, v
+		}
+	}
+	for range n {
+		c.add(lowest)
+	}
+}
+
+// uuidColumn holds UUID: two little-endian halves.
+type uuidColumn struct {
+	fixed
+	policy  policy
+	scratch []byte
+}
+
+func (c *uuidColumn) append(s *record.Schema, v *record.Value) error {
+	text, err := textOf(&c.scratch, s, v)
+	if err != nil {
+		return err
+	}
+	if text == nil {
+		return c.null(c.policy)
+	}
+	var id [16]byte
+	if !parseUUID(&id, text) {
+		return fmt.Errorf("%.80q is not a UUID", text)
+	}
+	c.data = binary.LittleEndian.AppendUint64(c.data, binary.BigEndian.Uint64(id[:8]))
+	c.data = binary.LittleEndian.AppendUint64(c.data, binary.BigEndian.Uint64(id[8:]))
+	return nil
+}
+
+// parseUUID reads 8-4-4-4-12 hex digits, or 32 without hyphens.
+func parseUUID(id *[16]byte, text []byte) bool {
+	var digits [32]byte
+	switch len(text) {
+	case 32:
+		copy(digits[:], text)
+	case 36:
+		if text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-' {
+			return false
+		}
+		copy(digits[:], text[:8])
+		copy(digits[8:], text[9:13])
+		copy(digits[12:], text[14:18])
+		copy(digits[16:], text[19:23])
+		copy(digits[20:], text[24:])
+	default:
+		return false
+	}
+	_, err := hex.Decode(id[:], digits[:])
+	return err == nil
+}
+
+// ipColumn holds IPv4 and IPv6. An IPv4 address fits into both.
+type ipColumn struct {
+	fixed
+	policy  policy
+	scratch []byte
+}
+
+func (c *ipColumn) append(s *record.Schema, v *record.Value) error {
+	text, err := textOf(&c.scratch, s, v)
+	if err != nil {
+		return err
+	}
+	if text == nil {
+		return c.null(c.policy)
+	}
+	a, err := netip.ParseAddr(string(text))
+	if err != nil || a.Zone() != "" {
+		return fmt.Errorf("%.80q is not an IP address", text)
+	}
+	if c.width == 16 {
+		b := a.As16()
+		c.data = append(c.data, b[:]...)
+		return nil
+	}
+	a = a.Unmap()
+	if !a.Is4() {
+		return outOfRange("%s is not an IPv4 address", text)
+	}
+	b := a.As4()
+	c.data = append(c.data, b[3], b[2], b[1], b[0])
+	return nil
+}

@@ -1,0 +1,193 @@
+package clickhouse
+
+import (
+	"net"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"connectd/config"
+)
+
+// Config is what may be set on a clickhouse-sink. The names are those of ClickHouse's and
+// Altinity's connectors.
+type Config struct {
+	Host     string        `yaml:"hostname" alias:"clickhouse.server.url" required:"true" doc:"host of the server; also host:port, or a URL such as https://host:8443"`
+	Port     int           `yaml:"port" alias:"clickhouse.server.port" doc:"port of the server: 8123 and 8443 speak HTTP, 9000 and 9440 the native protocol"`
+	Database string        `yaml:"database" alias:"clickhouse.server.database" doc:"database of the target tables"`
+	Username string        `yaml:"username" alias:"clickhouse.server.user" doc:"user to log in as"`
+	Password config.Secret `yaml:"password" alias:"clickhouse.server.password" doc:"password of the user"`
+	SSL      string        `yaml:"ssl" values:"auto,true,false" doc:"speak TLS; auto: on ports 8443 and 9440"`
+	Protocol string        `yaml:"protocol" values:"auto,http,native" doc:"protocol of the port; auto: native on ports 9000 and 9440, otherwise http"`
+	Compress string        `yaml:"compression" values:"lz4,none" doc:"compression of what is sent"`
+
+	TopicTables map[string]string `yaml:"topic2TableMap" alias:"clickhouse.topic2table.map" doc:"tables of single topics, as topic=table,topic2=table2"`
+	TableFormat string            `yaml:"table.name.format" doc:"table of a topic: ${topic} is its whole name, dots kept; ${table} the part after its last dot, ${schema} the part before that"`
+	Settings    map[string]string `yaml:"clickhouseSettings" doc:"further settings of the inserts, as name=value,name2=value2; the ones that delivery depends on can not be changed"`
+
+	Timeout       seconds `yaml:"timeoutSeconds" doc:"limit, in seconds, for connecting and for queries other than inserts"`
+	InsertTimeout millis  `yaml:"clickhouseClientInsertTimeoutMs" doc:"limit, in milliseconds, for one insert"`
+	Retries       int     `yaml:"retryCount" doc:"further attempts at an insert that the server refuses for the moment, before the flush fails and the runtime takes over"`
+	Refresh       seconds `yaml:"tableRefreshInterval" doc:"how often, in seconds, a table's columns are read again; 0: only when the server says that they have changed"`
+
+	ExactlyOnce   bool `yaml:"exactlyOnce" doc:"refuse tables whose engine does not deduplicate inserts"`
+	AcceptAtLeast bool `yaml:"accept.at.least.once" doc:"write to tables that can not deduplicate (Distributed, Buffer, Null, Log) although exactlyOnce is set"`
+	ManageWindow  bool `yaml:"clickhouse.dedup.window.manage" doc:"set non_replicated_deduplication_window on tables that have none; otherwise they are refused"`
+
+	Create      bool     `yaml:"auto.create" alias:"auto.create.tables" doc:"create a missing table from the records"`
+	Evolve      bool     `yaml:"auto.evolve" alias:"schema.evolution" doc:"add missing columns to a table"`
+	Keys        []string `yaml:"pk.fields" doc:"key columns; empty: the fields of the record's key"`
+	Engine      string   `yaml:"clickhouse.table.engine" doc:"engine of created tables, with its arguments; empty: ReplacingMergeTree with a key, MergeTree without"`
+	OrderBy     string   `yaml:"clickhouse.table.order.by" doc:"sorting key of created tables; empty: the key columns"`
+	PartitionBy string   `yaml:"clickhouse.table.partition.by" doc:"partition key of created tables"`
+	TTL         string   `yaml:"clickhouse.table.ttl" doc:"TTL expression of created tables"`
+	TableOpts   string   `yaml:"clickhouse.table.settings" doc:"settings of created tables; non_replicated_deduplication_window is added when it is not among them"`
+	Cluster     string   `yaml:"clusterName" doc:"cluster for the ON CLUSTER of CREATE and ALTER TABLE"`
+
+	Deleted string `yaml:"replacingmergetree.delete.column" doc:"column that marks deleted rows with 1"`
+	Version string `yaml:"replacingmergetree.version.column" doc:"column that decides which row of a key is the newest"`
+	Epoch   int    `yaml:"replacingmergetree.version.epoch" doc:"raise by one after a topic was created anew, so that its offsets, which start at 0 again, make higher versions than before"`
+	Range   string `yaml:"out.of.range" values:"fail,dlq,clamp,null" doc:"value that its column can not hold: fail and dlq leave the record to errors.tolerance, clamp stores the nearest value that it can hold, null stores NULL where the column allows it"`
+	JSON    string `yaml:"json.columns" values:"String,JSON" doc:"type of created columns for JSON"`
+	Unbound string `yaml:"numeric.unbounded" values:"String,Decimal" doc:"type of created columns for decimals without a precision; Decimal is Decimal(76, 38)"`
+	MaxRows int    `yaml:"insert.max.rows" doc:"most rows of one insert; a flush with more is sent in several"`
+
+	BufferCount string `yaml:"bufferCount" alias:"buffer.max.records" noeffect:"set batch.max.rows"`
+	BufferFlush string `yaml:"bufferFlushTime" alias:"buffer.flush.time.ms" noeffect:"set linger.ms"`
+	ZKPath      string `yaml:"zkPath" noeffect:"the state of exactly-once delivery is in the consumer group"`
+	ZKDatabase  string `yaml:"zkDatabase" noeffect:"the state of exactly-once delivery is in the consumer group"`
+	KeeperOn    string `yaml:"keeperOnCluster" noeffect:"the state of exactly-once delivery is in the consumer group"`
+	Tolerate    bool   `yaml:"tolerateStateMismatch" noeffect:"a rewind of the consumer group is always followed"`
+	JDBC        string `yaml:"jdbcConnectionProperties" noeffect:"no JDBC driver is used; clickhouseSettings sets server settings"`
+	Reporting   bool   `yaml:"reportInsertedOffsets" noeffect:"only offsets of inserted records are ever committed"`
+	RowBinary   bool   `yaml:"bypassRowBinary" noeffect:"inserts are columnar and name their columns"`
+	NoCheck     bool   `yaml:"bypassSchemaValidation" noeffect:"every value is checked against its column"`
+	NoCleanup   bool   `yaml:"bypassFieldCleanup" noeffect:"fields are never renamed"`
+	Client      string `yaml:"clientVersion" noeffect:"there is one client"`
+}
+
+// Defaults are ClickHouse's own connector's, except that delivery is exactly once.
+func (c *Config) Defaults() {
+	*c = Config{
+		Port: 8443, Database: "default", Username: "default", SSL: "auto", Protocol: "auto", Compress: "lz4",
+		TableFormat: "${topic}",
+		Timeout:     seconds(30 * time.Second), InsertTimeout: millis(4 * time.Minute), Retries: 3,
+		ExactlyOnce: true, ManageWindow: true,
+		Deleted: "_is_deleted", Version: "_version",
+		Range: "fail", JSON: "String", Unbound: "String", MaxRows: 1_000_000,
+	}
+}
+
+// maxEpoch leaves 48 bits of a version to the offset.
+const maxEpoch = 1<<15 - 1
+
+// maxInsertRows is below the max_insert_block_size of every server, so that a block that is sent
+// whole is inserted whole.
+const maxInsertRows = 1_000_000
+
+var placeholder = regexp.MustCompile(`\$\{[^}]*\}?`)
+
+// Validate checks ranges and combinations.
+func (c *Config) Validate(r *config.Report) {
+	if _, err := c.address(); err != nil {
+		r.Errorf("hostname", "%v", err)
+	}
+	for _, v := range placeholder.FindAllString(c.TableFormat, -1) {
+		if v != "${topic}" && v != "${schema}" && v != "${table}" {
+			r.Errorf("table.name.format", "%s is not known; write ${topic}, ${schema} or ${table}", v)
+		}
+	}
+	if strings.TrimSpace(c.TableFormat) == "" {
+		r.Errorf("table.name.format", "is empty; write ${topic} for the name of the topic")
+	}
+	if c.Retries < 0 {
+		r.Errorf("retryCount", "%d is negative; write 0 or more", c.Retries)
+	}
+	if c.Timeout <= 0 {
+		r.Errorf("timeoutSeconds", "is not a limit; write 1 or more")
+	}
+	if c.InsertTimeout <= 0 {
+		r.Errorf("clickhouseClientInsertTimeoutMs", "is not a limit; write 1 or more")
+	}
+	if c.Epoch < 0 || c.Epoch > maxEpoch {
+		r.Errorf("replacingmergetree.version.epoch", "%d is out of range; write a number from 0 to %d", c.Epoch, maxEpoch)
+	}
+	if c.MaxRows < 1 || c.MaxRows > maxInsertRows {
+		r.Errorf("insert.max.rows", "%d is out of range; write a number from 1 to %d", c.MaxRows, maxInsertRows)
+	}
+	for name := range c.Settings {
+		if deliverySettings[name] {
+			r.Errorf("clickhouseSettings", "%s is set by the delivery protocol; remove it", name)
+		}
+	}
+	if !c.ExactlyOnce && c.AcceptAtLeast {
+		r.Warnf("accept.at.least.once", "has no effect without exactlyOnce")
+	}
+}
+
+// address is where and how to connect.
+type address struct {
+	addr   string // host:port
+	host   string
+	tls    bool
+	native bool
+}
+
+// address resolves what ports, URLs and the two auto settings say.
+func (c *Config) address() (address, error) {
+	s := address{host: c.Host}
+	port, ssl, protocol := c.Port, c.SSL, c.Protocol
+	if strings.Contains(c.Host, "://") {
+		u, err := url.Parse(c.Host)
+		if err != nil {
+			return s, errNotAHost(c.Host)
+		}
+		switch u.Scheme {
+		case "https", "http":
+			protocol = "http"
+			ssl = strconv.FormatBool(u.Scheme == "https")
+		case "clickhouse", "tcp":
+			protocol = "native"
+		default:
+			return s, errNotAHost(c.Host)
+		}
+		s.host = u.Hostname()
+		if u.Port() != "" {
+			port, _ = strconv.Atoi(u.Port())
+		}
+	} else if host, p, err := net.SplitHostPort(c.Host); err == nil {
+		n, err := strconv.Atoi(p)
+		if err != nil {
+			return s, errNotAHost(c.Host)
+		}
+		s.host, port = host, n
+	}
+	if s.host == "" || port < 1 || port > 65535 {
+		return s, errNotAHost(c.Host)
+	}
+	s.native = protocol == "native" || protocol == "auto" && (port == 9000 || port == 9440)
+	s.tls = ssl == "true" || ssl == "auto" && (port == 8443 || port == 9440)
+	s.addr = net.JoinHostPort(s.host, strconv.Itoa(port))
+	return s, nil
+}
+
+type errNotAHost string
+
+func (e errNotAHost) Error() string {
+	return strconv.Quote(string(e)) + " is not a server; write its host name and set port, or write host:port"
+}
+
+// table is the name of the table that a topic goes to.
+func (c *Config) table(topic string) string {
+	if t, ok := c.TopicTables[topic]; ok {
+		return t
+	}
+	rest, table := "", topic
+	if i := strings.LastIndexByte(topic, '.'); i >= 0 {
+		rest, table = topic[:i], topic[i+1:]
+	}
+	schema := rest[strings.LastIndexByte(rest, '.')+1:]
+	return strings.NewReplacer("${topic}", topic, "${schema}", schema, "${table}", table).Replace(c.TableFormat)
+}

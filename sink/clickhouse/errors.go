@@ -1,0 +1,108 @@
+package clickhouse
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+
+	"github.com/ClickHouse/ch-go"
+	"github.com/ClickHouse/clickhouse-go/v2"
+
+	"connectd/connect"
+	"connectd/record"
+)
+
+// Codes of the server's errors.
+// See https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp.
+const (
+	codeNoSuchColumn       = 16
+	codeReadAllData        = 33
+	codeUnknownTable       = 60
+	codeUnknownDatabase    = 81
+	codeUnknownSetting     = 115
+	codeTooLargeString     = 131
+	codeReadonly           = 164
+	codeUnknownUser        = 192
+	codeWrongPassword      = 193
+	codeRequiredPassword   = 194
+	codeTooManyParts       = 252
+	codeSettingConstraint  = 452
+	codeConstraint         = 469
+	codeAccessDenied       = 497
+	codeAuthentication     = 516
+	codeInsertQuorumFailed = 285
+)
+
+// codeOf is the server's code for err; 0 when it is not the server's.
+func codeOf(err error) int {
+	var http *clickhouse.Exception
+	if errors.As(err, &http) {
+		return int(http.Code)
+	}
+	var native *ch.Exception
+	if errors.As(err, &native) {
+		return int(native.Code)
+	}
+	return 0
+}
+
+// transient says whether an insert may succeed when it is simply sent again: what came not from
+// the server (the network, a timeout), and what the server calls a matter of time.
+func transient(err error) bool {
+	switch codeOf(err) {
+	case 0, 3, 107, 159, 202, 203, 209, 210, 241, 242, codeTooManyParts, codeInsertQuorumFailed, 319, 425, 999:
+		return true
+	}
+	return false
+}
+
+// explain says what was being done, and what helps when it is known. What waiting can not heal is
+// permanent; everything else is tried again by the runtime, with a writer that reads the tables
+// anew, so that a table which has changed in between is no special case.
+func (c *client) explain(doing string, err error) error {
+	wrapped := fmt.Errorf("%s: %w", doing, err)
+	hint := ""
+	switch codeOf(err) {
+	case codeAuthentication, codeUnknownUser, codeWrongPassword, codeRequiredPassword:
+		hint = fmt.Sprintf("check username (%s) and password", c.cfg.Username)
+	case codeAccessDenied:
+		hint = fmt.Sprintf("grant user %s what the message names", c.cfg.Username)
+	case codeReadonly:
+		hint = fmt.Sprintf("user %s may only read, or may not change a setting; use a user with readonly = 0", c.cfg.Username)
+	case codeUnknownDatabase:
+		hint = fmt.Sprintf("create database %s, or correct database", c.cfg.Database)
+	case codeUnknownSetting, codeSettingConstraint:
+		hint = "correct clickhouseSettings"
+	case codeConstraint:
+		hint = "correct the records, or drop the constraint"
+	case codeTooManyParts:
+		return fmt.Errorf("%w; raise batch.max.rows and linger.ms, so that there are fewer inserts", wrapped)
+	case codeNoSuchColumn, codeReadAllData, codeUnknownTable, codeTooLargeString:
+		return fmt.Errorf("the table has changed, its columns are read again: %w", wrapped)
+	default:
+		return wrapped
+	}
+	return connect.Permanent(fmt.Errorf("%w; %s", wrapped, hint))
+}
+
+// violated finds the row in the server's message about a constraint.
+var violated = regexp.MustCompile(`is violated at row (\d+)`)
+
+// refusal is err as an error of the one record that the server names. The block that it is in is
+// not stored then, and the ones before it are stored again under their old tokens, which is to
+// say not at all.
+func refusal(err error, p record.Partition, b *block) error {
+	if codeOf(err) != codeConstraint {
+		return err
+	}
+	m := violated.FindStringSubmatch(err.Error())
+	if m == nil {
+		return err
+	}
+	row, convErr := strconv.Atoi(m[1])
+	if convErr != nil || row < 1 || row > len(b.offsets) {
+		return err
+	}
+	return &connect.RecordErrors{Partition: p.String(), Failed: []connect.RecordError{{Offset: b.offsets[row-1], Err: err}}}
+}

@@ -1,0 +1,235 @@
+package clickhouse
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"connectd/record"
+)
+
+// origin says where the content of a cell comes from.
+type origin uint8
+
+const (
+	fromValue origin = iota // a field of the value
+	fromKey                 // a field of the key, or the key itself
+	fromTopic
+	fromPartition
+	fromOffset
+	fromVersion
+	fromDeleted
+)
+
+// cell is one column of the rows that a mapping makes.
+type cell struct {
+	name, kind string
+	from       origin
+	field      int // of the value or key; -1: the whole key
+	schema     *record.Schema
+	to         int // place in the block
+}
+
+// mapping says how the records of one pair of schemas become rows of a table. It is made once
+// for each pair and used for every record.
+type mapping struct {
+	cells    []cell
+	missing  []int        // fields of the value for which there is no column
+	defaults string       // the columns with a DEFAULT among the cells
+	lsn      int          // field of the value that holds the source's position, or -1
+	flag     int          // field of the value that marks a deleted row, or -1
+	block    *block       // which the places of the cells belong to
+	rest     []int        // columns of the block that no cell fills
+	width    int          // columns of the block when rest was made
+	made     record.Value // a cell that is in no record
+}
+
+// Fields that the unwrap transform adds, under the names that Debezium's documentation gives
+// them: rewritten deletes, and the position in the source's log.
+const deletedField = "__deleted"
+
+var lsnFields = [...]string{"__source_lsn", "__lsn"}
+
+// schemas is what the mapping of a record depends on; nil for a null.
+type schemas struct{ key, value *record.Schema }
+
+func schemasOf(r *record.Record) (s schemas) {
+	if !r.Key.Value.IsNull() {
+		s.key = r.Key.Schema
+	}
+	if !r.Value.Value.IsNull() {
+		s.value = r.Value.Schema
+	}
+	return s
+}
+
+// mapping is the mapping of r's schemas; keys are those of pk.fields.
+func (t *table) mapping(r *record.Record, keys []string) *mapping {
+	s := schemasOf(r)
+	if t.last != nil && s == t.lastSchemas {
+		return t.last
+	}
+	m, ok := t.mappings[s]
+	if !ok {
+		m = t.newMapping(r, keys)
+		t.mappings[s] = m
+	}
+	t.last, t.lastSchemas = m, s
+	return m
+}
+
+func (t *table) newMapping(r *record.Record, keys []string) *mapping {
+	m := &mapping{lsn: -1, flag: -1}
+	filled := make(map[int]bool)
+	add := func(column int, c cell) {
+		if column < 0 || filled[column] {
+			return
+		}
+		filled[column] = true
+		c.name, c.kind = t.columns[column].name, t.columns[column].kind
+		m.cells = append(m.cells, c)
+	}
+	if r.Value.Value.Kind == record.Struct {
+		m.mapValue(t, r.Value.Schema, add)
+	}
+	t.mapKey(r.Key, keys, add)
+	add(t.version, cell{from: fromVersion})
+	add(t.deleted, cell{from: fromDeleted})
+	add(t.index(topicColumn), cell{from: fromTopic})
+	add(t.index(partitionColumn), cell{from: fromPartition})
+	add(t.index(offsetColumn), cell{from: fromOffset})
+	var named []string
+	for i, c := range t.columns {
+		if c.expression && filled[i] {
+			named = append(named, c.name)
+		}
+	}
+	m.defaults = strings.Join(named, "\x00")
+	return m
+}
+
+func (m *mapping) mapValue(t *table, s *record.Schema, add func(int, cell)) {
+	for _, name := range lsnFields {
+		if m.lsn < 0 {
+			m.lsn = s.Index(name)
+		}
+	}
+	m.flag = s.Index(deletedField)
+	for i, f := range s.Fields {
+		column := t.index(f.Name)
+		switch {
+		case column >= 0:
+			add(column, cell{from: fromValue, field: i, schema: f.Schema})
+		case i == m.flag, i == m.lsn:
+			// What they say is in the version and delete columns.
+		default:
+			m.missing = append(m.missing, i)
+		}
+	}
+}
+
+// mapKey fills the columns that the value leaves free from the key. A key that is no struct has a
+// name only when pk.fields gives it one.
+func (t *table) mapKey(key record.Datum, keys []string, add func(int, cell)) {
+	switch {
+	case key.Value.Kind == record.Struct && key.Schema != nil:
+		for i, f := range key.Schema.Fields {
+			add(t.index(f.Name), cell{from: fromKey, field: i, schema: f.Schema})
+		}
+	case !key.Value.IsNull() && len(keys) == 1:
+		add(t.index(keys[0]), cell{from: fromKey, field: -1, schema: key.Schema})
+	}
+}
+
+// bind finds the places of the cells in b.
+func (m *mapping) bind(b *block, spare *columnPool) error {
+	m.block = nil
+	for i := range m.cells {
+		c := &m.cells[i]
+		at, err := b.column(c.name, c.kind, spare)
+		if err != nil {
+			return fmt.Errorf("column %s: %w", quoteName(c.name), err)
+		}
+		c.to = at
+	}
+	m.block, m.width = b, 0
+	return nil
+}
+
+// others are the columns of the block that this mapping leaves to their defaults.
+func (m *mapping) others() []int {
+	if m.width != len(m.block.columns) {
+		m.width, m.rest = len(m.block.columns), m.rest[:0]
+		filled := make([]bool, m.width)
+		for i := range m.cells {
+			filled[m.cells[i].to] = true
+		}
+		for i, is := range filled {
+			if !is {
+				m.rest = append(m.rest, i)
+			}
+		}
+	}
+	return m.rest
+}
+
+// errNewField is a record with a field for which the table has no column.
+var errNewField = errors.New("the table has no column for a field")
+
+// unknown says whether r has content for which the table has no column. A null loses nothing
+// when the field's type is not known either.
+func (m *mapping) unknown(r *record.Record) bool {
+	for _, i := range m.missing {
+		if r.Value.Schema.Fields[i].Schema.Type != record.AnyType || !r.Value.Value.Items[i].IsNull() {
+			return true
+		}
+	}
+	return false
+}
+
+// row is one row's own facts.
+type row struct {
+	version int64
+	deleted bool
+}
+
+// append adds r as a row of the mapping's block. After an error the caller truncates the block.
+func (m *mapping) append(t *table, r *record.Record, facts row) error {
+	for i := range m.cells {
+		c := &m.cells[i]
+		v := &m.made
+		switch c.from {
+		case fromValue:
+			v = &r.Value.Value.Items[c.field]
+		case fromKey:
+			if v = &r.Key.Value; c.field >= 0 {
+				v = &r.Key.Value.Items[c.field]
+			}
+		case fromTopic:
+			m.made = record.OfString(t.topic)
+		case fromPartition:
+			m.made = record.OfInt(int64(r.Partition))
+		case fromOffset:
+			m.made = record.OfInt(r.Offset)
+		case fromVersion:
+			m.made = record.OfInt(facts.version)
+		case fromDeleted:
+			m.made = record.OfBool(facts.deleted)
+		}
+		cells := m.block.columns[c.to].cells
+		if facts.deleted && v.Kind == record.Null {
+			// The row of a delete has its key and little else, whatever the columns allow.
+			cells.appendDefault(1)
+			continue
+		}
+		if err := cells.append(c.schema, v); err != nil {
+			return fmt.Errorf("column %s %s of table %s: %w", quoteName(c.name), c.kind, t.quoted, err)
+		}
+	}
+	for _, i := range m.others() {
+		m.block.columns[i].cells.appendDefault(1)
+	}
+	m.block.rows++
+	m.block.offsets = append(m.block.offsets, r.Offset)
+	return nil
+}

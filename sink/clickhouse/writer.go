@@ -1,0 +1,237 @@
+package clickhouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"connectd/connect"
+	"connectd/internal/fault"
+	"connectd/record"
+)
+
+// Writer writes one partition.
+type Writer struct {
+	*client
+	log    *slog.Logger
+	spare  *columnPool
+	tables map[string]*table // by topic; transforms may send records elsewhere
+	absent map[string]bool   // topics of this batch without a table, or anything to make one for
+	last   *table            // of the newest record, whose topic is
+	topic  string
+}
+
+// Write appends the records to the blocks of their tables. A record that its table can not hold
+// is reported, and leaves nothing behind.
+func (w *Writer) Write(ctx context.Context, b *record.Batch) error {
+	clear(w.absent)
+	for i := range b.Records {
+		t, err := w.table(ctx, b, i)
+		if err != nil {
+			return err
+		}
+		if t == nil {
+			b.Skip() // a delete for a table that was never made: nothing is there to delete
+			continue
+		}
+		if err := w.add(ctx, t, b, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// table is the table of the i-th record, created if need be; nil when there is none and nothing
+// to create it for.
+func (w *Writer) table(ctx context.Context, b *record.Batch, i int) (*table, error) {
+	topic := b.Records[i].Topic
+	if w.last != nil && w.topic == topic {
+		return w.last, w.reread(ctx, w.last)
+	}
+	if w.absent[topic] {
+		return nil, nil
+	}
+	t, ok := w.tables[topic]
+	if !ok {
+		var err error
+		if t, err = w.find(ctx, b, i); err != nil {
+			return nil, err
+		}
+		if t == nil {
+			w.absent[topic] = true
+			return nil, nil
+		}
+		t.topic = []byte(topic)
+		w.tables[topic] = t
+	}
+	w.last, w.topic = t, topic
+	return t, w.reread(ctx, t)
+}
+
+// find inspects the table of the i-th record, and creates it when it may.
+func (w *Writer) find(ctx context.Context, b *record.Batch, i int) (*table, error) {
+	name := w.cfg.table(b.Records[i].Topic)
+	t, err := w.inspect(ctx, name)
+	var missing errNoTable
+	if errors.As(err, &missing) {
+		ddl, ddlErr := w.createTable(name, b, i)
+		switch {
+		case ddlErr != nil:
+			return nil, connect.Permanent(ddlErr)
+		case ddl == "":
+			return nil, nil
+		case !w.cfg.Create:
+			return nil, connect.Permanent(fmt.Errorf("%w; set auto.create: true, or run %s", missing, ddl))
+		}
+		if err := w.exec(ctx, ddl); err != nil {
+			return nil, w.explain("run "+ddl, err)
+		}
+		w.log.Info("table created", "table", name)
+		t, err = w.inspect(ctx, name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return t, w.checkDelivery(ctx, t, w.log)
+}
+
+// reread reads the table's columns again when tableRefreshInterval is over.
+func (w *Writer) reread(ctx context.Context, t *table) error {
+	if w.cfg.Refresh == 0 || time.Since(t.read) < time.Duration(w.cfg.Refresh) {
+		return nil
+	}
+	return w.refresh(ctx, t)
+}
+
+// add appends the i-th record to t.
+func (w *Writer) add(ctx context.Context, t *table, b *record.Batch, i int) error {
+	r := &b.Records[i]
+	m := t.mapping(r, w.cfg.Keys)
+	if len(m.missing) > 0 && m.unknown(r) {
+		if err := w.evolve(ctx, t, b, i); err != nil {
+			return err
+		}
+		m = t.mapping(r, w.cfg.Keys)
+	}
+	facts, skip, err := w.facts(ctx, t, m, b, i)
+	switch {
+	case err != nil:
+		return blame(b, i, err)
+	case skip:
+		b.Skip()
+		w.skip(t)
+		return nil
+	}
+	if m.block == nil || m.block.rows >= w.cfg.MaxRows {
+		if err := m.bind(t.open(m.defaults, w.cfg.MaxRows, w.spare), w.spare); err != nil {
+			return connect.Permanent(fmt.Errorf("table %s: %w", t.quoted, err))
+		}
+	}
+	if err := m.append(t, r, facts); err != nil {
+		m.block.truncate()
+		b.Fail(i, err)
+	}
+	return nil
+}
+
+// blame reports the i-th record for err, unless the server is at fault.
+func blame(b *record.Batch, i int, err error) error {
+	if server, ok := errors.AsType[unreadable](err); ok {
+		return server.error
+	}
+	b.Fail(i, err)
+	return nil
+}
+
+// facts are what the row of the i-th record is beside its fields; skip is true for a delete that
+// the table has no way to hold.
+func (w *Writer) facts(ctx context.Context, t *table, m *mapping, b *record.Batch, i int) (f row, skip bool, err error) {
+	r := &b.Records[i]
+	switch {
+	case r.Value.Value.IsNull():
+		if t.deleted < 0 {
+			return f, true, nil
+		}
+		if err := t.hasKey(m); err != nil {
+			return f, false, err
+		}
+		f.deleted = true
+	case r.Value.Value.Kind != record.Struct:
+		return f, false, fmt.Errorf("the value is %s and no row of table %s; use a converter that makes objects of it", kindName(r.Value.Value.Kind), t.quoted)
+	case m.flag >= 0 && isTrue(&r.Value.Value.Items[m.flag]):
+		if t.deleted < 0 && t.index(deletedField) < 0 {
+			return f, true, nil
+		}
+		f.deleted = t.deleted >= 0
+	}
+	f.version, err = w.version(ctx, t, m, b, i)
+	return f, false, err
+}
+
+// isTrue says whether v is the boolean or the text true.
+func isTrue(v *record.Value) bool {
+	return v.Kind == record.Bool && v.Bool() || v.Kind == record.String && string(v.B) == "true"
+}
+
+// hasKey makes sure that a tombstone's row takes the place of the row that it deletes.
+func (t *table) hasKey(m *mapping) error {
+	for _, name := range t.sorting {
+		found := false
+		for i := range m.cells {
+			found = found || m.cells[i].name == name && m.cells[i].from == fromKey
+		}
+		if !found {
+			return fmt.Errorf("the tombstone's key has no field for sorting column %s of table %s; deletes need a key with all of them", quoteName(name), t.quoted)
+		}
+	}
+	return nil
+}
+
+// skip says, once, that deletes are left out.
+func (w *Writer) skip(t *table) {
+	if !t.skips {
+		t.skips = true
+		w.log.Warn("deletes are left out: the table has no column that marks deleted rows", "table", t.name, "column", w.cfg.Deleted)
+	}
+}
+
+// Flush sends one INSERT for each block. The token of each is made of the range's id, the table
+// and the place of the block in the range: the server drops what it has seen under it, so that a
+// range may be sent any number of times.
+func (w *Writer) Flush(ctx context.Context, r record.Range) error {
+	for _, t := range w.sorted() {
+		for n, b := range t.blocks {
+			if b.rows == 0 {
+				continue
+			}
+			fault.Point("sink.writing")
+			token := fmt.Sprintf("%s/%s/%d-%d-%d", r.ID, t.name, n, b.offsets[0], b.rows)
+			if err := w.insert(ctx, t, b, token); err != nil {
+				return refusal(err, r.Partition, b)
+			}
+		}
+		w.release(t)
+	}
+	return nil
+}
+
+// release forgets the rows of a range.
+func (w *Writer) release(t *table) {
+	for _, b := range t.blocks {
+		b.release(w.spare)
+	}
+	t.blocks = nil
+	for _, m := range t.mappings {
+		m.block = nil
+	}
+}
+
+// Close drops what was not flushed.
+func (w *Writer) Close() error {
+	for _, t := range w.tables {
+		w.release(t)
+	}
+	return w.hangUp()
+}

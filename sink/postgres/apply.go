@@ -1,0 +1,192 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// maxStages is how many staging tables a connection may have; one with more is replaced.
+const maxStages = 256
+
+// stages makes the staging tables that the rows of b go through. They belong to the connection,
+// and every COMMIT empties them.
+func (w *Writer) stages(ctx context.Context, c *conn, b *buffer) error {
+	if b.deletes() > 0 {
+		if err := c.stage(ctx, b.key); err != nil {
+			return err
+		}
+	}
+	if w.sink.cfg.InsertMode == "insert" {
+		return nil // COPY goes into the table itself
+	}
+	for _, g := range b.groups {
+		if g.live > 0 {
+			if err := c.stage(ctx, g.set); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// stage makes the staging table of a column set: its columns, without constraints.
+func (c *conn) stage(ctx context.Context, set *columnSet) error {
+	if _, ok := c.stages[set]; ok {
+		return nil
+	}
+	stage := fmt.Sprintf("pg_temp._connectd_%d", len(c.stages)+1)
+	_, err := c.Exec(ctx, "CREATE TEMP TABLE "+strings.TrimPrefix(stage, "pg_temp.")+" ON COMMIT DELETE ROWS AS SELECT "+
+		quoteAll(set.names())+" FROM "+set.table.name.String()+" WITH NO DATA")
+	if err == nil {
+		c.stages[set] = stage
+	}
+	return err
+}
+
+// apply writes the deletes of b and then its rows: by then no key has both an older row to
+// delete and a newer one to keep.
+func (w *Writer) apply(ctx context.Context, c *conn, b *buffer) error {
+	for _, s := range w.steps(b) {
+		if err := s.all(ctx, c, w.sink.cfg.BatchSize); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// step is rows of one table that are written in the same way.
+type step struct {
+	rows  *group
+	stage bool     // through the staging table of the rows' set
+	sql   []string // what is done with the staging table
+}
+
+// steps are the deletes of b, and the rows of each column set.
+func (w *Writer) steps(b *buffer) []step {
+	var steps []step
+	if b.deletes() > 0 {
+		steps = append(steps, step{rows: b.deletedRows(), stage: true, sql: []string{deleteSQL(b.key)}})
+	}
+	for _, g := range b.groups {
+		if g.live == 0 {
+			continue
+		}
+		if w.sink.cfg.InsertMode == "insert" {
+			steps = append(steps, step{rows: g})
+		} else {
+			steps = append(steps, step{rows: g, stage: true, sql: writeSQL(w.sink.cfg.InsertMode, g.set, b.key)})
+		}
+	}
+	return steps
+}
+
+// deletedRows are the keys whose rows go, as rows of the key's columns.
+func (b *buffer) deletedRows() *group {
+	g := &group{set: b.key, text: b.keys.keys}
+	for i := range b.keys.entries {
+		if e := &b.keys.entries[i]; e.deleted {
+			g.rows = append(g.rows, row{e.start, e.end, e.offset})
+			g.live++
+		}
+	}
+	return g
+}
+
+// all writes the rows in runs of at most size.
+func (s *step) all(ctx context.Context, c *conn, size int) error {
+	for from := 0; from < len(s.rows.rows); from += size {
+		if err := s.run(ctx, c, from, min(from+size, len(s.rows.rows))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run writes the rows from from to to.
+func (s *step) run(ctx context.Context, c *conn, from, to int) error {
+	set := s.rows.set
+	lines := newLines(s.rows, from, to)
+	if !s.stage {
+		return c.copy(ctx, set.table.name.String(), set, lines)
+	}
+	stage := c.stages[set]
+	if from > 0 {
+		// What this transaction has already put there.
+		if _, err := c.Exec(ctx, "TRUNCATE "+stage); err != nil {
+			return err
+		}
+	}
+	if err := c.copy(ctx, stage, set, lines); err != nil {
+		return err
+	}
+	for _, sql := range s.sql {
+		if _, err := c.Exec(ctx, strings.ReplaceAll(sql, stageName, stage)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copy sends lines into a table.
+func (c *conn) copy(ctx context.Context, table string, set *columnSet, lines *lines) error {
+	sql := "COPY " + table + " (" + quoteAll(set.names()) + ") FROM STDIN"
+	if lines.binary {
+		sql += " (FORMAT binary)"
+	}
+	_, err := c.PgConn().CopyFrom(ctx, lines, sql)
+	return err
+}
+
+// lines reads the rows that were not replaced. Those that follow each other are one run.
+type lines struct {
+	binary bool
+	text   []byte
+	rows   []row
+	run    []byte // what is left of the current one
+	ended  bool
+}
+
+func newLines(g *group, from, to int) *lines {
+	l := &lines{binary: g.binary, text: g.text, rows: g.rows[from:to]}
+	if l.binary {
+		l.run = []byte(binaryHeader)
+	}
+	return l
+}
+
+func (l *lines) Read(p []byte) (n int, err error) {
+	for n < len(p) {
+		if len(l.run) == 0 && !l.next() {
+			if n == 0 {
+				return 0, io.EOF
+			}
+			return n, nil
+		}
+		k := copy(p[n:], l.run)
+		l.run = l.run[k:]
+		n += k
+	}
+	return n, nil
+}
+
+// next starts the next run, of which the format's trailer is the last; false at the end.
+func (l *lines) next() bool {
+	for len(l.rows) > 0 && l.rows[0].start == l.rows[0].end {
+		l.rows = l.rows[1:]
+	}
+	if len(l.rows) == 0 {
+		if !l.binary || l.ended {
+			return false
+		}
+		l.run, l.ended = []byte(binaryTrailer), true
+		return true
+	}
+	start, end := l.rows[0].start, l.rows[0].end
+	for l.rows = l.rows[1:]; len(l.rows) > 0 && l.rows[0].start == end; l.rows = l.rows[1:] {
+		end = l.rows[0].end
+	}
+	l.run = l.text[start:end]
+	return true
+}

@@ -1,0 +1,191 @@
+package postgres
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+	"strings"
+)
+
+// maxKept is the memory that an empty buffer keeps for the next flush.
+const maxKept = 32 << 20
+
+// columnSet is the columns that a row has values for, in the order in which they are written.
+type columnSet struct {
+	table   *table
+	columns []*column
+}
+
+// names are the columns' names.
+func (s *columnSet) names() []string {
+	names := make([]string, len(s.columns))
+	for i, c := range s.columns {
+		names[i] = c.name
+	}
+	return names
+}
+
+// place is the place of a column in the set, or -1.
+func (s *columnSet) place(name string) int {
+	return slices.IndexFunc(s.columns, func(c *column) bool { return c.name == name })
+}
+
+// covers says whether s has every column that o has.
+func (s *columnSet) covers(o *columnSet) bool {
+	if s == o {
+		return true
+	}
+	for _, c := range o.columns {
+		if s.place(c.name) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// partial says whether a new row of this set would lack a column that must have a value.
+func (s *columnSet) partial() bool {
+	for _, c := range s.table.columns {
+		if c.required && s.place(c.name) < 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// group is the waiting rows of one table that have values for the same columns.
+type group struct {
+	set    *columnSet
+	binary bool   // text is of COPY's binary format
+	text   []byte // the rows, ready for COPY
+	rows   []row
+	live   int // rows that no later record has replaced
+}
+
+// row is one line of a group.
+type row struct {
+	start, end int   // in text; the same when the row was replaced
+	offset     int64 // of the last record that it was made of
+}
+
+// add keeps what was appended to text since start as a row.
+func (g *group) add(start int, offset int64) int {
+	g.rows = append(g.rows, row{start, len(g.text), offset})
+	g.live++
+	return len(g.rows) - 1
+}
+
+// drop takes a row out.
+func (g *group) drop(row int) {
+	r := &g.rows[row]
+	r.end = r.start
+	g.live--
+}
+
+func (g *group) reset() {
+	if cap(g.text) > maxKept {
+		g.text, g.rows = nil, nil
+	}
+	g.text, g.rows, g.live = g.text[:0], g.rows[:0], 0
+}
+
+// buffer is the waiting rows and deletes of one table.
+type buffer struct {
+	table  *table     // as last read
+	key    *columnSet // the key's columns; nil without a key
+	keys   *keyIndex  // the last change of each key; nil where every record is a row
+	groups []*group
+}
+
+// group is where rows of this set wait.
+func (b *buffer) group(set *columnSet) *group {
+	for _, g := range b.groups {
+		if g.set == set {
+			return g
+		}
+	}
+	g := &group{set: set, binary: set.table.binary}
+	b.groups = append(b.groups, g)
+	return g
+}
+
+// deletes is the number of keys whose rows go.
+func (b *buffer) deletes() (n int) {
+	if b.keys == nil {
+		return 0
+	}
+	for i := range b.keys.entries {
+		if b.keys.entries[i].deleted {
+			n++
+		}
+	}
+	return n
+}
+
+func (b *buffer) empty() bool {
+	return !slices.ContainsFunc(b.groups, func(g *group) bool { return g.live > 0 }) && b.deletes() == 0
+}
+
+func (b *buffer) reset() {
+	// Groups of column sets that are out of use go with the flush.
+	b.groups = slices.DeleteFunc(b.groups, func(g *group) bool { return len(g.rows) == 0 && g.set.table != b.table })
+	for _, g := range b.groups {
+		g.reset()
+	}
+	if b.keys != nil {
+		b.keys.reset()
+	}
+}
+
+// merge appends one row made of an earlier one and a later one of the same key that has not all of
+// its columns: what the later one does not have stays as the earlier one has it. ok is false when
+// the two are not of one format, because the table has changed between them.
+func (g *group) merge(earlier, later line) (ok bool) {
+	if earlier.binary != g.binary || later.binary != g.binary {
+		return false
+	}
+	old, recent := earlier.fields(), later.fields()
+	if g.binary {
+		g.text = binary.BigEndian.AppendUint16(g.text, uint16(len(g.set.columns)))
+	}
+	for i, c := range g.set.columns {
+		if i > 0 && !g.binary {
+			g.text = append(g.text, '\t')
+		}
+		if at := later.set.place(c.name); at >= 0 {
+			g.text = append(g.text, recent[at]...)
+		} else {
+			g.text = append(g.text, old[earlier.set.place(c.name)]...)
+		}
+	}
+	if !g.binary {
+		g.text = append(g.text, '\n')
+	}
+	return true
+}
+
+// line is one row apart from its group.
+type line struct {
+	set    *columnSet
+	binary bool
+	text   []byte
+}
+
+// fields are the fields of the row as they are written. In COPY's text format a tab is always a
+// separator.
+func (l line) fields() [][]byte {
+	if l.binary {
+		return binaryFields(l.text)
+	}
+	return bytes.Split(l.text[:len(l.text)-1], []byte{'\t'})
+}
+
+// setKey identifies a column set among those of a table.
+func setKey(columns []*column) string {
+	var s strings.Builder
+	for _, c := range columns {
+		s.WriteByte(byte(c.index))
+		s.WriteByte(byte(c.index >> 8))
+	}
+	return s.String()
+}

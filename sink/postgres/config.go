@@ -1,0 +1,166 @@
+package postgres
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"connectd/config"
+)
+
+// Config is what may be set on a postgres-sink. The names are those of Confluent's and Debezium's
+// JDBC sinks.
+type Config struct {
+	URL         string        `yaml:"connection.url" required:"true" doc:"database to write to: postgres://host:port/database, or the same as jdbc:postgresql://…"`
+	User        string        `yaml:"connection.user" alias:"connection.username" doc:"role to connect as, when the URL does not name one"`
+	Password    config.Secret `yaml:"connection.password" doc:"password of that role"`
+	Attempts    int           `yaml:"connection.attempts" alias:"connection.retry.attempts" doc:"how often a connection is tried before the task restarts"`
+	Backoff     time.Duration `yaml:"connection.backoff.ms" doc:"pause between two of these tries"`
+	Connections int           `yaml:"connection.pool.max_size" doc:"most connections of one task; each partition needs one while it flushes"`
+
+	InsertMode    string   `yaml:"insert.mode" values:"insert,upsert,update,ignore" doc:"what a record does: add a row, add or replace it by key, change an existing row only, or add it unless it is there"`
+	KeyMode       string   `yaml:"pk.mode" alias:"primary.key.mode" values:"none,kafka,record_key,record_value" doc:"where the primary key's columns come from: nowhere, the record's topic, partition and offset, its key, or fields of its value"`
+	KeyFields     []string `yaml:"pk.fields" alias:"primary.key.fields" doc:"names of the primary key's columns; empty takes all fields of the key (record_key) or of the value (record_value)"`
+	DeleteEnabled bool     `yaml:"delete.enabled" doc:"delete the row of a tombstone, or of a record that the unwrap transform has marked with __deleted"`
+	Metadata      bool     `yaml:"metadata.columns" doc:"write the record's place into the columns _topic, _partition and _offset"`
+	Missing       string   `yaml:"upsert.missing.fields" values:"keep,null" doc:"what an upsert does to the columns that the record does not have: leave them alone, or set them to null"`
+	Placeholder   string   `yaml:"unavailable.value.placeholder" doc:"what the source writes for a large value that did not change: the column is left alone"`
+	NullByte      string   `yaml:"null.byte" values:"dlq,fail,strip" doc:"what a NUL character in a text does, which PostgreSQL can not store: fail the record by errors.tolerance, stop the task, or drop the character"`
+	Timezone      string   `yaml:"db.timezone" alias:"use.time.zone" doc:"time zone of columns without one, such as UTC or Europe/Berlin"`
+
+	AutoCreate bool   `yaml:"auto.create" doc:"create a table that does not exist"`
+	AutoEvolve bool   `yaml:"auto.evolve" doc:"add a column that does not exist"`
+	Evolution  string `yaml:"schema.evolution" values:"none,basic" doc:"basic is auto.create and auto.evolve together"`
+
+	TableFormat  string            `yaml:"table.name.format" alias:"collection.name.format" doc:"table for a topic, with its schema before a dot; ${topic} is the topic with dots made underscores, ${schema} and ${table} are the topic's last two parts"`
+	TableMapping map[string]string `yaml:"topics.to.tables.mapping" doc:"tables of single topics, topic:table, which come before table.name.format"`
+	Normalize    bool              `yaml:"table.name.normalize" doc:"make every character of a table name that is not a letter, a digit or _ an underscore"`
+	Whitelist    []string          `yaml:"fields.whitelist" doc:"fields of the value to write; empty writes all"`
+	Include      []string          `yaml:"field.include.list" alias:"fields.include" doc:"fields to write, as regular expressions of field or topic:field"`
+	Exclude      []string          `yaml:"field.exclude.list" alias:"fields.exclude" doc:"fields not to write, as regular expressions of field or topic:field"`
+	Quote        string            `yaml:"quote.sql.identifiers" alias:"quote.identifiers" values:"always,never,true,false" doc:"always: names are taken as they are written; never: upper case becomes lower case, as PostgreSQL does to names without quotes"`
+
+	BatchSize     int           `yaml:"batch.size" doc:"most rows of one statement; batch.max.rows says how many share a transaction"`
+	Retries       int           `yaml:"max.retries" alias:"flush.max.retries" doc:"how often a transaction that lost a conflict with another one (deadlock, lock timeout) is tried again in place; everything that heals by waiting is retried without end by the task's restarts"`
+	RetryBackoff  time.Duration `yaml:"retry.backoff.ms" alias:"flush.retry.delay.ms" doc:"pause before it is tried again"`
+	Offsets       string        `yaml:"offsets.storage" values:"target,kafka" doc:"where the position is kept: with the rows, in one transaction (exactly once), or in the consumer group only (at least once)"`
+	OffsetsSchema string        `yaml:"offsets.schema" doc:"schema of the table _connectd_offsets; empty is the first one of the role's search_path"`
+
+	noEffect
+
+	location         *time.Location
+	include, exclude *regexp.Regexp
+}
+
+// noEffect are keys of the connectors that this one replaces which have nothing to do here.
+type noEffect struct {
+	Dialect       string `yaml:"dialect.name" noeffect:"the sink writes to PostgreSQL only"`
+	TrimLog       string `yaml:"trim.sensitive.log" noeffect:"values are never logged"`
+	Reduction     string `yaml:"use.reduction.buffer" noeffect:"rows of keyed tables are always reduced to the last one of each key"`
+	Unnest        string `yaml:"dialect.postgres.unnest.insert.enabled" noeffect:"rows are always written in bulk, by COPY"`
+	RestartOn     string `yaml:"connection.restart.on.errors" noeffect:"a lost connection is always made again"`
+	PoolMin       string `yaml:"connection.pool.min_size" noeffect:"connections are made when a flush needs them"`
+	PoolTimeout   string `yaml:"connection.pool.timeout" noeffect:"connections are kept until the task stops"`
+	DateZone      string `yaml:"date.timezone" noeffect:"dates have no time zone"`
+	Calendar      string `yaml:"date.calendar.system" noeffect:"dates are of the proleptic Gregorian calendar, as PostgreSQL's are"`
+	TimePrecision string `yaml:"timestamp.precision.mode" noeffect:"timestamps are written in microseconds, PostgreSQL's own precision"`
+}
+
+// Defaults are the incumbents', but for what costs data or speed without need.
+func (c *Config) Defaults() {
+	*c = Config{
+		Attempts: 3, Backoff: 10 * time.Second, Connections: 4,
+		InsertMode: "insert", KeyMode: "none", Missing: "keep",
+		Placeholder: "__debezium_unavailable_value", NullByte: "dlq", Timezone: "UTC",
+		Evolution: "none", TableFormat: "${topic}", Quote: "always",
+		BatchSize: 100_000, Retries: 10, RetryBackoff: 3 * time.Second,
+		Offsets: "target", location: time.UTC,
+	}
+}
+
+// Validate checks ranges and combinations.
+func (c *Config) Validate(r *config.Report) {
+	if _, err := parseURL(c); err != nil && c.URL != "" {
+		r.Errorf("connection.url", "%v; write postgres://host:port/database or jdbc:postgresql://host:port/database", err)
+	}
+	if c.Evolution == "basic" {
+		c.AutoCreate, c.AutoEvolve = true, true
+	}
+	c.validateKeys(r)
+	c.validateNames(r)
+	var err error
+	if c.location, err = time.LoadLocation(c.Timezone); err != nil {
+		c.location = time.UTC
+		r.Errorf("db.timezone", "%q is not a time zone; write a name such as UTC or Europe/Berlin", c.Timezone)
+	}
+	for key, n := range map[string]int{"connection.attempts": c.Attempts, "connection.pool.max_size": c.Connections, "batch.size": c.BatchSize} {
+		if n < 1 {
+			r.Errorf(key, "is %d; write 1 or more", n)
+		}
+	}
+	if c.Retries < 0 {
+		r.Errorf("max.retries", "is %d; write 0 or more", c.Retries)
+	}
+}
+
+// validateKeys checks what insert.mode, pk.mode, pk.fields and delete.enabled need of each other.
+func (c *Config) validateKeys(r *config.Report) {
+	switch {
+	case c.KeyMode == "none" && (c.InsertMode == "upsert" || c.InsertMode == "update"):
+		r.Errorf("pk.mode", "is none, but insert.mode %s needs a key to find the row by; write pk.mode: record_key (or record_value with pk.fields)", c.InsertMode)
+	case c.KeyMode == "none" && len(c.KeyFields) > 0:
+		r.Errorf("pk.fields", "has no meaning with pk.mode none; write pk.mode: record_key or record_value")
+	case c.KeyMode == "kafka" && len(c.KeyFields) != 0 && len(c.KeyFields) != 3:
+		r.Errorf("pk.fields", "names %d columns; pk.mode kafka needs three, for topic, partition and offset, or none for the default names", len(c.KeyFields))
+	}
+	if c.DeleteEnabled && (c.KeyMode == "none" || c.KeyMode == "kafka") {
+		r.Errorf("delete.enabled", "needs the key of the row to delete, but pk.mode is %s; write pk.mode: record_key", c.KeyMode)
+	}
+	if c.DeleteEnabled && c.KeyMode == "record_value" {
+		r.Warnf("delete.enabled", "with pk.mode record_value deletes only by records marked with __deleted: a tombstone has no value to take the key from; pk.mode: record_key deletes by both")
+	}
+}
+
+// validateNames checks how topics become tables and fields become columns.
+func (c *Config) validateNames(r *config.Report) {
+	if bad := unknownVariable(c.TableFormat); bad != "" {
+		r.Errorf("table.name.format", "%s is not a variable; write ${topic}, ${schema} or ${table}", bad)
+	}
+	for key, list := range map[string][]string{"field.include.list": c.Include, "field.exclude.list": c.Exclude} {
+		if _, err := anyOf(list); err != nil {
+			r.Errorf(key, "%v; write regular expressions of field or topic:field", err)
+		}
+	}
+	c.include, _ = anyOf(c.Include)
+	c.exclude, _ = anyOf(c.Exclude)
+	if len(c.Include) > 0 && len(c.Exclude) > 0 {
+		r.Errorf("field.exclude.list", "is set together with field.include.list; remove one of them")
+	}
+}
+
+// anyOf is a regular expression that matches the whole of what one of list matches, whatever the
+// case; nil for an empty list.
+func anyOf(list []string) (*regexp.Regexp, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	for _, s := range list {
+		if _, err := regexp.Compile(s); err != nil {
+			return nil, err
+		}
+	}
+	return regexp.Compile("(?i)^(?:" + strings.Join(list, "|") + ")$")
+}
+
+// writes says whether the field of topic's values goes into the table.
+func (c *Config) writes(topic, field string) bool {
+	if len(c.Whitelist) > 0 && !slices.Contains(c.Whitelist, field) {
+		return false
+	}
+	qualified := topic + ":" + field
+	if c.include != nil && !c.include.MatchString(field) && !c.include.MatchString(qualified) {
+		return false
+	}
+	return c.exclude == nil || !c.exclude.MatchString(field) && !c.exclude.MatchString(qualified)
+}

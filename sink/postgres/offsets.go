@@ -1,0 +1,92 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"connectd/record"
+)
+
+const offsetsTable = "_connectd_offsets"
+
+// errFenced says that somebody else has claimed the partition since this writer did.
+var errFenced = errors.New("another owner has taken over the partition")
+
+// position is a partition's row in the offsets table, as one owner claimed it.
+type position struct {
+	table     name
+	connector string
+	partition record.Partition
+	epoch     int64 // of this owner; a later owner has a higher one
+}
+
+// createOffsets creates the offsets table unless it is there. next_offset is null until the first
+// flush: a claim alone says nothing of where to start.
+func createOffsets(ctx context.Context, c *conn, table name) error {
+	var there bool
+	// CREATE TABLE IF NOT EXISTS needs the right to create even when the table is there.
+	if err := c.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", table.String()).Scan(&there); err != nil || there {
+		return err
+	}
+	_, err := c.Exec(ctx, `CREATE TABLE IF NOT EXISTS `+table.String()+` (
+		connector text NOT NULL, topic text NOT NULL, topic_id text NOT NULL DEFAULT '', partition integer NOT NULL,
+		next_offset bigint, epoch bigint NOT NULL, updated_at timestamptz NOT NULL,
+		PRIMARY KEY (connector, topic, partition))`)
+	if isRace(err) {
+		return nil // another task has created it in the same moment
+	}
+	return err
+}
+
+// claim fences earlier owners. next is where the rows in the tables end; ok is false when
+// nothing has been written yet.
+func (p *position) claim(ctx context.Context, c *conn) (next int64, ok bool, err error) {
+	var known *int64
+	err = c.QueryRow(ctx, `INSERT INTO `+p.table.String()+` AS o (connector, topic, partition, epoch, updated_at)
+		VALUES ($1, $2, $3, 1, now())
+		ON CONFLICT (connector, topic, partition) DO UPDATE SET epoch = o.epoch + 1, updated_at = now()
+		RETURNING next_offset, epoch`, p.connector, p.partition.Topic, p.partition.ID).Scan(&known, &p.epoch)
+	if err != nil || known == nil {
+		return 0, false, err
+	}
+	return *known, true, nil
+}
+
+// advance moves the position over r. It is the first statement of the flush's transaction: it
+// takes the row's lock, so a replaced owner waits here for its successor's claim and then finds
+// no row of its epoch. moved is false when the row is not at r.Start under our epoch.
+func (p *position) advance(ctx context.Context, tx pgx.Tx, r record.Range) (moved bool, err error) {
+	tag, err := tx.Exec(ctx, `UPDATE `+p.table.String()+` SET next_offset = $1, updated_at = now()
+		WHERE connector = $2 AND topic = $3 AND partition = $4 AND epoch = $5 AND (next_offset = $6 OR next_offset IS NULL)`,
+		r.End, p.connector, p.partition.Topic, p.partition.ID, p.epoch, r.Start)
+	return tag.RowsAffected() == 1, err
+}
+
+// written says whether r is in the tables already; an error says why it can not be written.
+func (p *position) written(ctx context.Context, q interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}, r record.Range) (bool, error) {
+	var next *int64
+	var epoch int64
+	err := q.QueryRow(ctx, `SELECT next_offset, epoch FROM `+p.table.String()+`
+		WHERE connector = $1 AND topic = $2 AND partition = $3`, p.connector, p.partition.Topic, p.partition.ID).Scan(&next, &epoch)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return false, fmt.Errorf("%s has no row for %s any more: %w", p.table, p.partition, errFenced)
+	case err != nil:
+		return false, err
+	case epoch != p.epoch:
+		return false, fmt.Errorf("%s has epoch %d for %s, and this task claimed %d: %w", p.table, epoch, p.partition, p.epoch, errFenced)
+	case next == nil || *next == r.Start:
+		return false, nil
+	case *next == r.End:
+		return true, nil
+	}
+	return false, fmt.Errorf("%s continues at offset %d for %s, and this flush starts at %d; if the records between are gone from Kafka and that is accepted, run UPDATE %s SET next_offset = %d WHERE connector = %s AND topic = %s AND partition = %d",
+		p.table, *next, p.partition, r.Start, p.table, r.Start, literal(p.connector), literal(p.partition.Topic), p.partition.ID)
+}
+
+func fenced(err error) bool { return errors.Is(err, errFenced) }

@@ -1,0 +1,107 @@
+package postgres
+
+import (
+	"testing"
+
+	"connectd/record"
+)
+
+// offline is a stream without a connection, whose one table is t. Relation messages, which need
+// a catalog, are the only ones that it cannot handle.
+func offline(t *table) *stream {
+	c := new(Config)
+	c.Defaults()
+	st := &stream{
+		source: &Source{config: c, capture: &capture{}},
+		out:    output{config: c},
+		tables: map[uint32]*table{t.id: t},
+	}
+	st.catalog = newCatalog(st.source)
+	st.out.take(new(record.Batch))
+	return st
+}
+
+// events is the table of the reference workload.
+func events(t testing.TB) *table {
+	s := newSource(t, decode(t, seed))
+	f := s.forms
+	out := &table{id: 1, schema: "public", name: "events", topic: "p.public.events", origin: newOrigin(s.config, "public", "events"), key: []int{0}, fields: 6, cells: 6}
+	row := &record.Schema{Type: record.StructType}
+	integer := f.plain(record.Int64Type, "", decodeInt, record.OfInt(0))
+	for i, made := range []form{integer, integer, f.text(""), f.numeric(12<<16 + 2 + 4), f.text(record.JSONName), f.zonedTimestamp(-1)} {
+		schema := made.schema
+		out.columns = append(out.columns, column{cell: i, decode: made.decode})
+		row.Fields = append(row.Fields, record.Field{Schema: &schema})
+	}
+	out.record = &record.Table{Row: row, Envelope: envelopeSchema("p.public.events", row), Key: &record.Schema{Type: record.StructType, Fields: row.Fields[:1]}}
+	return out
+}
+
+var eventRow = []string{"123456", "4711", "page_view", "1234.56",
+	`{"path": "/products/4711", "agent": "Mozilla/5.0 (X11; Linux x86_64)", "items": [1, 2, 3], "referrer": "https://example.com/search"}`,
+	"2026-11-21 01:02:03.456789+00"}
+
+// fill handles the message until the batch is full, and returns how often.
+func fill(b testing.TB, st *stream, insert []byte) int {
+	st.out.batch.Reset()
+	st.out.take(st.out.batch)
+	n := 0
+	for ; !st.out.full(); n++ {
+		if err := st.handle(b.Context(), LSN(n), insert); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return n
+}
+
+// BenchmarkStream is a row's way from the bytes of its WAL message to a record in a batch.
+func BenchmarkStream(b *testing.B) {
+	st := offline(events(b))
+	insert := append([]byte{'I', 0, 0, 0, 1, 'N'}, tupleOf(eventRow...)...)
+	rows := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		rows += fill(b, st, insert)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(rows), "ns/row")
+}
+
+// TestStreamAllocations asserts that a batch that is used again allocates nothing.
+func TestStreamAllocations(t *testing.T) {
+	st := offline(events(t))
+	insert := append([]byte{'I', 0, 0, 0, 1, 'N'}, tupleOf(eventRow...)...)
+	for range 3 {
+		fill(t, st, insert) // the batch grows to its size
+	}
+	rows := fill(t, st, insert)
+	perBatch := testing.AllocsPerRun(10, func() { fill(t, st, insert) })
+	if perBatch > 40 {
+		t.Errorf("%.0f allocations for a batch of %d rows", perBatch, rows)
+	}
+}
+
+// BenchmarkSnapshot is a row's way from a row of COPY to cells.
+func BenchmarkSnapshot(b *testing.B) {
+	table := events(b)
+	var columns []*column
+	row := []byte{}
+	for i := range table.columns {
+		columns = append(columns, &table.columns[i])
+		row = append(append(row, eventRow[i]...), '\t')
+	}
+	row[len(row)-1] = '\n'
+	out := output{config: &Config{Topics: Topics{BatchSize: 2048}}}
+	out.take(new(record.Batch))
+	b.ReportAllocs()
+	for b.Loop() {
+		if out.full() {
+			out.batch.Reset()
+			out.take(out.batch)
+		}
+		cells, err := table.copied(out.batch, columns, out.batch.Copy(row))
+		if err != nil {
+			b.Fatal(err)
+		}
+		out.change(table, record.Read, table.keyOf(out.batch, cells), record.Value{}, table.row(cells), block{snapshot: &snapshotRow})
+	}
+}

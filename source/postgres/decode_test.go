@@ -1,0 +1,228 @@
+package postgres
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"testing"
+
+	"connectd/record"
+)
+
+// shown is a value in a form that a table of cases can hold.
+func shown(v record.Value) string {
+	switch v.Kind {
+	case record.Null:
+		return "null"
+	case record.Bool:
+		return fmt.Sprint(v.Bool())
+	case record.Int:
+		return fmt.Sprint(v.N)
+	case record.Float:
+		return fmt.Sprint(v.Float())
+	case record.Bytes:
+		return base64.StdEncoding.EncodeToString(v.B)
+	case record.Struct, record.Array, record.Map:
+		var items []string
+		for _, it := range v.Items {
+			items = append(items, shown(it))
+		}
+		return fmt.Sprint(items)
+	}
+	return string(v.B)
+}
+
+// TestDecode has the cases that no golden record has.
+func TestDecode(t *testing.T) {
+	precise := &forms{values: &decode(t, seed).Values, placeholder: []byte("ph")}
+	hexed := &forms{values: &decode(t, with(seed, "binary.handling.mode", "base64-url-safe", "time.precision.mode", "nanoseconds", "interval.handling.mode", "string")).Values}
+	array := precise.array(precise.text(""), &pgType{delim: ','}, 1)
+	for _, c := range []struct {
+		form form
+		text string
+		want string
+	}{
+		{precise.variableScale(), "0", "[0 AA==]"},
+		{precise.variableScale(), "-0.10", "[1 /w==]"},
+		{precise.variableScale(), "128", "[0 AIA=]"},
+		{precise.variableScale(), "-128", "[0 gA==]"},
+		{precise.variableScale(), "-129", "[0 /38=]"},
+		{precise.variableScale(), "1000.000", "[0 A+g=]"},
+		{precise.variableScale(), "-123456789012345678901234567890.5", "[1 8GrlYFxdeTaw8YmTxw==]"},
+		{precise.money(), "$12,345.60", "12345.60"},
+		{precise.date(), "20000-02-29", "6585381"},
+		{precise.date(), "0001-12-31 BC", "-719163"},
+		{precise.date(), "1969-12-31", "-1"},
+		{precise.timestamp(-1), "1969-12-31 23:59:59.999999", "-1"},
+		{precise.timestamp(3), "1969-12-31 23:59:59.999", "-1"},
+		{precise.zonedTimestamp(-1), "21016-11-04 06:51:30.123456+00", "+21016-11-04T06:51:30.123456Z"},
+		{precise.zonedTimestamp(-1), "4714-12-31 23:59:59.999999+00 BC", "-4713-12-31T23:59:59.999999Z"},
+		{precise.zonedTimestamp(-1), "2016-11-04 11:51:30.1+00", "2016-11-04T11:51:30.100000Z"},
+		{precise.zonedTimestamp(0), "2016-11-04 11:51:30+00", "2016-11-04T11:51:30Z"},
+		{precise.zonedTimestamp(-1), "2016-11-04 13:51:30.1+05:30", "2016-11-04T08:21:30.100000Z"},
+		{precise.zonedTimestamp(-1), "infinity", "infinity"},
+		{precise.interval(), "P-1DT-1S", "-86401000000"},
+		{precise.interval(), "PT0S", "0"},
+		{precise.interval(), "P1M", "2629800000000"},
+		{hexed.interval(), "P-1Y3DT-0.5S", "P-1Y0M3DT0H0M-0.5S"},
+		{hexed.timestamp(-1), "infinity", fmt.Sprint(math.MaxInt64)},
+		{hexed.timestamp(-1), "1970-01-01 00:00:01", "1000000000"},
+		{hexed.bytea(), `\xfbff`, "-_8="},
+		{precise.bits("bit", 24), "000000110000001000000001", "AQID"},
+		{precise.bits("bit", 9), "100000000", "AAE="},
+		{precise.bits("bit", 3), "000", ""},
+		{array, `{}`, "[]"},
+		{array, `{"",a,NULL,"NULL"}`, "[ a null NULL]"},
+		{array, `{"a\"b\\c",d}`, `[a"b\c d]`},
+		{array, `[0:1]={a,b}`, "[a b]"},
+		{array, `{{a,"}"},{b,c}}`, "[[a }] [b c]]"},
+		{precise.hstore(), `"a\"b"=>"c", "n"=>NULL`, `{"a\"b":"c","n":null}`},
+		{precise.hstore(), ``, `{}`},
+		{precise.vector("", record.Float64Type, decodeFloat64), "[1,2.5]", "[1 2.5]"},
+		{precise.geometry(""), "0101000020730C00001C7C613255DE6540787AA52C435C42C0", "[AQEAACBzDAAAHHxhMlXeZUB4eqUsQ1xCwA== 3187]"},
+	} {
+		var v record.Value
+		if err := c.form.decode(&v, new(record.Batch), []byte(c.text)); err != nil {
+			t.Errorf("%s: %v", c.text, err)
+		} else if got := shown(v); got != c.want {
+			t.Errorf("%s: got %s, want %s", c.text, got, c.want)
+		}
+	}
+}
+
+func TestDecodeErrors(t *testing.T) {
+	f := &forms{values: &decode(t, seed).Values}
+	for _, c := range []struct {
+		form form
+		bad  []string
+	}{
+		{f.plain(record.Int64Type, "", decodeInt, record.OfInt(0)), []string{"", "-", "1x", "9223372036854775808", "99999999999999999999"}},
+		{f.plain(record.BoolType, "", decodeBool, record.OfBool(false)), []string{"", "true"}},
+		{f.numeric(-1), []string{"", "NaN", "-Infinity", "1.2.3", "x1"}},
+		{f.date(), []string{"", "2016", "2016-1-1", "2016-11-04x"}},
+		{f.time(-1), []string{"", "13:51", "13:51:3x", "13:51:30x"}},
+		{f.timestamp(-1), []string{"", "2016-11-04", "2016-11-04 1", "2016-11-04 13:51:30z"}},
+		{f.interval(), []string{"", "P", "1D", "P1", "P1X", "P1DT1D"}},
+		{f.array(f.text(""), &pgType{delim: ','}, 1), []string{"", "{", "a", "{a", `{"a`, `{"a\`, "{a}b", "{{a}", "{,}", "{{{{{{{1}}}}}}}"}},
+		{f.hstore(), []string{"x", `"a"`, `"a"=>`, `"a"=>"b`, `"a"=>"b","c"=>"d"`}},
+		{f.point(), []string{"", "(1)", "(a,b)"}},
+		{f.bytea(), []string{"", "ab", `\xzz`, `\x1`}},
+		{f.bits("bit", 3), []string{"12"}},
+	} {
+		for _, text := range c.bad {
+			var v record.Value
+			if err := c.form.decode(&v, new(record.Batch), []byte(text)); err == nil {
+				t.Errorf("%q: got %s, want an error", text, shown(v))
+			}
+		}
+	}
+}
+
+func TestCalendar(t *testing.T) {
+	for day := int64(-1_000_000); day < 1_000_000; day += 13 {
+		y, m, d := civil(day)
+		if got := civilDays(y, m, d); got != day || m < 1 || m > 12 || d < 1 || d > 31 {
+			t.Fatalf("day %d is %d-%d-%d, which is day %d", day, y, m, d, got)
+		}
+	}
+}
+
+func TestUnescape(t *testing.T) {
+	if got := string(unescape([]byte(`a\tb\\c\n\r\b\f\v\x`), 1)); got != "a\tb\\c\n\r\b\f\vx" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// everyForm is a table with a column of each kind of decoder.
+func everyForm(t testing.TB) *table {
+	c := decode(t, seed)
+	s := newSource(t, c)
+	f := s.forms
+	out := &table{id: 1, schema: "public", name: "t", topic: "t", origin: newOrigin(c, "public", "t")}
+	row := &record.Schema{Type: record.StructType, Optional: true}
+	for i, made := range []form{
+		f.plain(record.Int64Type, "", decodeInt, record.OfInt(0)), f.text(""), f.numeric(-1), f.numeric(12<<16 + 2 + 4),
+		f.zonedTimestamp(-1), f.timestamp(-1), f.date(), f.time(-1), f.interval(), f.bytea(), f.hstore(), f.point(), f.money(),
+		f.bits("bit", 9), f.array(f.numeric(-1), &pgType{delim: ','}, 1), f.enum(&pgType{labels: []string{"a"}}),
+	} {
+		schema := made.schema
+		out.columns = append(out.columns, column{name: fmt.Sprint("c", i), cell: i, decode: made.decode, unchanged: made.unchanged, absent: made.zero})
+		row.Fields = append(row.Fields, record.Field{Name: fmt.Sprint("c", i), Schema: &schema})
+	}
+	out.fields, out.cells = len(out.columns), len(out.columns)
+	out.key = []int{0}
+	out.record = &record.Table{Row: row, Envelope: envelopeSchema("t", row),
+		Key: &record.Schema{Type: record.StructType, Fields: row.Fields[:1]}}
+	return out
+}
+
+// tupleOf is a tuple of texts.
+func tupleOf(texts ...string) []byte {
+	p := []byte{byte(len(texts) >> 8), byte(len(texts))}
+	for _, text := range texts {
+		p = append(p, 't', 0, 0, byte(len(text)>>8), byte(len(text)))
+		p = append(p, text...)
+	}
+	return p
+}
+
+// FuzzMessage gives messages to the decoder as a server that is broken or hostile might.
+func FuzzMessage(f *testing.F) {
+	table := everyForm(f)
+	values := tupleOf("1", "text", "1.50", "2.50", "2016-11-04 11:51:30.123456+00", "2016-11-04 11:51:30", "2016-11-04", "11:51:30",
+		"P1DT1S", `\x01`, `"a"=>"b"`, "(1,2)", "$1.00", "100000001", `{1.5,NULL}`, "a")
+	id := []byte{0, 0, 0, 1}
+	join := func(parts ...[]byte) (p []byte) {
+		for _, part := range parts {
+			p = append(p, part...)
+		}
+		return p
+	}
+	f.Add(join([]byte{'I'}, id, []byte{'N'}, values))
+	f.Add(join([]byte{'U'}, id, []byte{'O'}, values, []byte{'N'}, values))
+	f.Add(join([]byte{'D'}, id, []byte{'K'}, values))
+	f.Add(join([]byte{'T'}, []byte{0, 0, 0, 1, 0}, id))
+	f.Add(join([]byte{'B'}, make([]byte, 20)))
+	f.Add(join([]byte{'C'}, make([]byte, 25)))
+	seedHex, _ := hex.DecodeString("5200000001007075626c69630061006400010069640000000017ffffffff")
+	m := message{rest: seedHex[1:]}
+	_, _ = m.relation()
+	f.Fuzz(func(t *testing.T, data []byte) {
+		st := offline(table)
+		before := string(data)
+		err := st.handle(t.Context(), 7, data)
+		if string(data) != before {
+			t.Error("the message was changed: it may be needed again")
+		}
+		if err != nil {
+			return
+		}
+		for _, r := range st.out.batch.Records {
+			if r.Change == nil {
+				continue
+			}
+			for _, v := range []record.Value{r.Change.Before, r.Change.After} {
+				if !v.IsNull() && len(v.Items) != len(table.columns) {
+					t.Errorf("a row of %d cells, want %d", len(v.Items), len(table.columns))
+				}
+			}
+		}
+	})
+}
+
+// FuzzCopy does the same with rows of COPY.
+func FuzzCopy(f *testing.F) {
+	table := everyForm(f)
+	var columns []*column
+	for i := range table.columns {
+		columns = append(columns, &table.columns[i])
+	}
+	f.Add([]byte("1\tx\\ty\t1.5\t2.50\t2016-11-04 11:51:30+00\t\\N\t\\N\t\\N\t\\N\t\\\\x01\t\\N\t(1,2)\t$1.00\t1\t{1}\ta\n"))
+	f.Fuzz(func(t *testing.T, row []byte) {
+		cells, err := table.copied(new(record.Batch), columns, row)
+		if err == nil && len(cells) != len(columns) {
+			t.Errorf("%d cells", len(cells))
+		}
+	})
+}

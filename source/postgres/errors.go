@@ -1,0 +1,89 @@
+package postgres
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"connectd/connect"
+)
+
+// classify marks the errors that cannot heal by themselves as permanent, and adds what helps.
+func (s *Source) classify(err error) error {
+	if err == nil || connect.IsPermanent(err) {
+		return err
+	}
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return err
+	}
+	if hint := s.hint(pg); hint != "" {
+		err = fmt.Errorf("%w; %s", err, hint)
+	}
+	if permanent(pg.Code) {
+		return connect.Permanent(err)
+	}
+	return err
+}
+
+// permanent says whether an error of this SQLSTATE stays until somebody changes something.
+func permanent(code string) bool {
+	switch code {
+	case "55006": // object_in_use: the slot's other reader may go away
+		return false
+	case "55000", "58P01": // the slot has lost its WAL, or is none for logical decoding
+		return true
+	case "53400": // all replication slots are in use
+		return true
+	}
+	switch code[:min(2, len(code))] {
+	case "28", "3D", "3F", "42", "0A":
+		return true
+	}
+	return false
+}
+
+// hint is what to do about an error, when we know it.
+func (s *Source) hint(pg *pgconn.PgError) string {
+	c := s.config
+	switch pg.Code {
+	case "28P01":
+		return "check database.user and database.password"
+	case "28000":
+		return fmt.Sprintf("see pg_hba.conf, or run ALTER ROLE %s LOGIN", identifier(c.User))
+	case "3D000":
+		return "check database.dbname"
+	case "42501":
+		if strings.Contains(pg.Message, "replication") || strings.Contains(pg.Hint, "REPLICATION") {
+			return fmt.Sprintf("run ALTER ROLE %s REPLICATION", identifier(c.User))
+		}
+		if strings.Contains(pg.Message, "for table") {
+			return fmt.Sprintf("run GRANT SELECT ON the table TO %s", identifier(c.User))
+		}
+	case "53300":
+		return "raise max_connections or max_wal_senders, or close other connections"
+	case "53400":
+		return "raise max_replication_slots, or drop a slot that nobody reads"
+	case "55000", "58P01":
+		return "changes are lost; set snapshot.mode to when_needed to read the tables again"
+	}
+	return ""
+}
+
+// shortened is err without the layers that the driver puts around a cause: the settings that it
+// connected with, and its own steps.
+func shortened(err error) error {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg
+	}
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err
+		}
+		err = next
+	}
+}

@@ -1,0 +1,129 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"connectd/connect"
+)
+
+// publish sees to it that the publication exists and has the captured tables.
+func (s *Source) publish(ctx context.Context, c *catalog, tables []relation) error {
+	name := s.config.Publication
+	all, exists, err := s.publication(ctx, c)
+	if err != nil {
+		return fmt.Errorf("read publication %q: %w", name, err)
+	}
+	if !exists {
+		return s.createPublication(ctx, c, tables)
+	}
+	if all || s.config.Autocreate != "filtered" {
+		return nil
+	}
+	return s.alterPublication(ctx, c, published(tables))
+}
+
+// publication says whether the publication is for all tables, and whether it exists.
+func (s *Source) publication(ctx context.Context, c *catalog) (all, exists bool, err error) {
+	err = c.each(ctx, "SELECT puballtables FROM pg_publication WHERE pubname = $1", []any{s.config.Publication}, func(rows pgx.Rows) error {
+		exists = true
+		return rows.Scan(&all)
+	})
+	return all, exists, err
+}
+
+// published are the tables to name in the publication: a partitioned table stands for its
+// partitions, those to come as well.
+func published(tables []relation) []relation {
+	roots := map[name]bool{}
+	for _, r := range tables {
+		if r.parent && !r.partition {
+			roots[name{r.schema, r.table}] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(tables), func(r relation) bool {
+		return r.partition && roots[r.root]
+	})
+}
+
+func (s *Source) createPublication(ctx context.Context, c *catalog, tables []relation) error {
+	create := "CREATE PUBLICATION " + identifier(s.config.Publication)
+	switch s.config.Autocreate {
+	case "disabled":
+		return connect.Permanent(fmt.Errorf("publication %q does not exist, and publication.autocreate.mode is disabled; run %s FOR TABLE %s", s.config.Publication, create, tableList(published(tables))))
+	case "all_tables":
+		create += " FOR ALL TABLES"
+	case "filtered":
+		create += " FOR TABLE " + tableList(published(tables))
+	}
+	create += " WITH (publish = '" + s.capture.publish() + "'"
+	if s.config.ViaRoot {
+		create += ", publish_via_partition_root = true"
+	}
+	create += ")"
+	if err := c.exec(ctx, create); err != nil {
+		return s.denied(fmt.Errorf("create publication %q: %w", s.config.Publication, err), create)
+	}
+	s.log.Info("publication created", "publication", s.config.Publication, "mode", s.config.Autocreate)
+	return nil
+}
+
+// alterPublication makes the publication's tables the wanted ones. Tables too many do no harm,
+// so a role that may not remove them is no error.
+func (s *Source) alterPublication(ctx context.Context, c *catalog, want []relation) error {
+	var have []string
+	err := c.each(ctx, `SELECT n.nspname || '.' || c.relname FROM pg_publication p
+		JOIN pg_publication_rel r ON r.prpubid = p.oid JOIN pg_class c ON c.oid = r.prrelid
+		JOIN pg_namespace n ON n.oid = c.relnamespace WHERE p.pubname = $1`, []any{s.config.Publication}, func(rows pgx.Rows) error {
+		var table string
+		err := rows.Scan(&table)
+		have = append(have, table)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read the tables of publication %q: %w", s.config.Publication, err)
+	}
+	missing := slices.DeleteFunc(slices.Clone(want), func(r relation) bool { return slices.Contains(have, r.String()) })
+	if len(missing) == 0 && len(have) == len(want) {
+		return nil
+	}
+	alter := "ALTER PUBLICATION " + identifier(s.config.Publication) + " SET TABLE " + tableList(want)
+	if err := c.exec(ctx, alter); err != nil {
+		if len(missing) == 0 && deniedCode(err) {
+			return nil
+		}
+		return s.denied(fmt.Errorf("add %d tables to publication %q: %w", len(missing), s.config.Publication, err), alter)
+	}
+	s.log.Info("publication altered", "publication", s.config.Publication, "tables", len(want))
+	return nil
+}
+
+// denied adds the statement that somebody with the rights may run instead.
+func (s *Source) denied(err error, statement string) error {
+	if deniedCode(err) {
+		return connect.Permanent(fmt.Errorf("%w; let the owner of the tables run %s", err, statement))
+	}
+	return err
+}
+
+func deniedCode(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "42501"
+}
+
+func tableList(tables []relation) string {
+	names := make([]string, len(tables))
+	for i, r := range tables {
+		names[i] = r.sql()
+		if !r.parent {
+			names[i] = "ONLY " + names[i]
+		}
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,58 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"connectd/connect"
+)
+
+// server is what we have to know of the server.
+type server struct {
+	version       int           // such as 150018
+	senderTimeout time.Duration // wal_sender_timeout; 0 for none
+}
+
+// server connects and checks what streaming needs.
+func (s *Source) server(ctx context.Context, c *catalog) (server, error) {
+	var walLevel string
+	var srv server
+	var timeout int64
+	err := c.row(ctx, `SELECT current_setting('wal_level'), current_setting('server_version_num')::int,
+		(SELECT setting::bigint FROM pg_settings WHERE name = 'wal_sender_timeout')`, nil, &walLevel, &srv.version, &timeout)
+	if err != nil {
+		return srv, err
+	}
+	srv.senderTimeout = time.Duration(timeout) * time.Millisecond
+	if walLevel != "logical" && s.config.Mode != "initial_only" {
+		return srv, connect.Permanent(fmt.Errorf(`wal_level is %q, want "logical"; run ALTER SYSTEM SET wal_level = logical and restart PostgreSQL`, walLevel))
+	}
+	if srv.version < 130000 {
+		return srv, connect.Permanent(fmt.Errorf("PostgreSQL %d is too old, want 13 or newer", srv.version/10000))
+	}
+	return srv, nil
+}
+
+// tables are the captured tables; none is an error.
+func (s *Source) tables(ctx context.Context, c *catalog) ([]relation, error) {
+	tables, err := c.captured(ctx, s.capture)
+	if err != nil {
+		return nil, err
+	}
+	if missing := missingTables(s.config.TablesIn, tables); len(missing) > 0 && len(tables) > 0 {
+		s.log.Warn("tables of table.include.list do not exist", "tables", missing)
+	}
+	if len(tables) == 0 {
+		return nil, connect.Permanent(s.noTables())
+	}
+	return tables, nil
+}
+
+func (s *Source) noTables() error {
+	if len(s.config.TablesIn) > 0 {
+		return fmt.Errorf("database %q has no table that table.include.list matches (%s); write schema.table, or create the table first", s.config.Database, strings.Join(s.config.TablesIn, ", "))
+	}
+	return fmt.Errorf("database %q has no table to capture; check the include and exclude lists, or create a table first", s.config.Database)
+}

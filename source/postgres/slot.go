@@ -1,0 +1,118 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"connectd/connect"
+)
+
+// slot is the replication slot as pg_replication_slots lists it.
+type slot struct {
+	missing   bool
+	plugin    string
+	database  string
+	confirmed LSN
+	pid       int32  // of the walsender that reads it, 0 for none
+	reader    string // its application name
+	lost      bool
+	retained  int64 // bytes of WAL that it keeps
+}
+
+// slot reads the slot and checks that it is one of ours.
+func (s *Source) slot(ctx context.Context, c *catalog) (slot, error) {
+	k := slot{missing: true}
+	err := c.each(ctx, `SELECT coalesce(plugin, ''), coalesce(database, ''), coalesce(confirmed_flush_lsn, '0/0')::text,
+		coalesce(active_pid, 0), coalesce((SELECT application_name FROM pg_stat_replication WHERE pid = active_pid), ''), coalesce(wal_status, '') = 'lost', coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint
+		FROM pg_replication_slots WHERE slot_name = $1`, []any{s.config.Slot}, func(rows pgx.Rows) error {
+		var confirmed string
+		k.missing = false
+		if err := rows.Scan(&k.plugin, &k.database, &confirmed, &k.pid, &k.reader, &k.lost, &k.retained); err != nil {
+			return err
+		}
+		lsn, err := pglogrepl.ParseLSN(confirmed)
+		k.confirmed = lsn
+		return err
+	})
+	if err != nil {
+		return k, fmt.Errorf("read slot %q: %w", s.config.Slot, err)
+	}
+	if !k.missing && k.plugin != s.config.Plugin {
+		return k, connect.Permanent(fmt.Errorf("slot %q decodes with %q, want %q; give the connector its own slot.name", s.config.Slot, k.plugin, s.config.Plugin))
+	}
+	if !k.missing && k.database != s.config.Database {
+		return k, connect.Permanent(fmt.Errorf("slot %q is of database %q, want %q; give the connector its own slot.name", s.config.Slot, k.database, s.config.Database))
+	}
+	return k, nil
+}
+
+// createSlot creates the slot on conn and returns where its changes begin and the snapshot that
+// shows everything before them, which lives until the next command on conn.
+func (s *Source) createSlot(ctx context.Context, conn *pgconn.PgConn) (LSN, string, error) {
+	sql := fmt.Sprintf("CREATE_REPLICATION_SLOT %s LOGICAL %s EXPORT_SNAPSHOT", identifier(s.config.Slot), s.config.Plugin)
+	if s.config.Failover {
+		sql = fmt.Sprintf("CREATE_REPLICATION_SLOT %s LOGICAL %s (SNAPSHOT 'export', FAILOVER)", identifier(s.config.Slot), s.config.Plugin)
+	}
+	made, err := pglogrepl.ParseCreateReplicationSlot(conn.Exec(ctx, sql))
+	if err != nil {
+		return 0, "", fmt.Errorf("create slot %q: %w", s.config.Slot, err)
+	}
+	lsn, err := pglogrepl.ParseLSN(made.ConsistentPoint)
+	if err != nil {
+		return 0, "", fmt.Errorf("create slot %q: %w", s.config.Slot, err)
+	}
+	s.log.Info("slot created", "slot", s.config.Slot, "lsn", made.ConsistentPoint)
+	return lsn, made.SnapshotName, nil
+}
+
+// firstSlot creates the slot when no snapshot is taken.
+func (s *Source) firstSlot(ctx context.Context, c *catalog) (position, error) {
+	conn, _, err := s.connectReplication(ctx)
+	if err != nil {
+		return position{}, err
+	}
+	defer closeSoon(conn)
+	lsn, _, err := s.createSlot(ctx, conn)
+	return position{commit: lsn, lsn: lsn}, err
+}
+
+// dropSlot drops the slot after an orderly stop.
+func (s *Source) dropSlot(ctx context.Context, c *catalog) error {
+	if err := c.exec(ctx, "SELECT pg_drop_replication_slot("+literal(s.config.Slot)+")"); err != nil {
+		return fmt.Errorf("drop slot %q: %w", s.config.Slot, err)
+	}
+	s.log.Info("slot dropped", "slot", s.config.Slot)
+	return nil
+}
+
+// firstSlotPause is how soon a slot in use is tried again at first: the walsender of a killed
+// process goes away within milliseconds.
+const firstSlotPause = 100 * time.Millisecond
+
+// whenFree calls use until the slot is not in use any more, for as long as slot.max.retries
+// times slot.retry.delay.ms.
+func (s *Source) whenFree(ctx context.Context, use func() error) error {
+	limit := time.Duration(s.config.SlotRetries) * s.config.SlotRetryDelay
+	began := time.Now()
+	for wait := firstSlotPause; ; wait = min(2*wait, s.config.SlotRetryDelay) {
+		err := use()
+		var pg *pgconn.PgError
+		if !errors.As(err, &pg) || pg.Code != "55006" {
+			return err
+		}
+		err = fmt.Errorf("%w; stop the other reader, or give this connector its own slot.name", err)
+		if time.Since(began) >= limit {
+			return connect.Permanent(err)
+		}
+		s.log.Warn("waiting for the slot", "slot", s.config.Slot, "err", err)
+		if err := pause(ctx, max(wait, time.Millisecond)); err != nil {
+			return err
+		}
+	}
+}

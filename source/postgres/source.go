@@ -1,0 +1,219 @@
+package postgres
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+
+	"connectd/connect"
+	"connectd/record"
+)
+
+// Source reads one database.
+type Source struct {
+	config    *Config
+	env       connect.Env
+	log       *slog.Logger
+	capture   *capture
+	forms     *forms
+	partition []byte          // of the stored offset
+	headers   []record.Header // of every record
+}
+
+// New makes the source that c describes.
+func New(c *Config, e connect.Env) (connect.Source, error) {
+	w, err := newCapture(c)
+	if err != nil {
+		return nil, err
+	}
+	f, err := newForms(c)
+	if err != nil {
+		return nil, fmt.Errorf("unavailable.value.placeholder: %w", err)
+	}
+	s := &Source{config: c, env: e, log: e.Log, capture: w, forms: f, partition: partition(c.Prefix)}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if c.Headers {
+		s.headers = contextHeaders(c, e)
+	}
+	return s, nil
+}
+
+// contextHeaders are Debezium's headers of every record.
+func contextHeaders(c *Config, e connect.Env) []record.Header {
+	text := func(name, value string) record.Header {
+		return record.Header{Name: "__debezium.context." + name, Value: record.Datum{Schema: textRequired, Value: record.OfText(value)}}
+	}
+	return []record.Header{
+		text("connectorLogicalName", c.Prefix), text("taskId", strconv.Itoa(e.Task)),
+		text("connectorName", "postgresql"), text("runId", rand.Text()),
+	}
+}
+
+// Run reads until ctx is done: a snapshot if the mode and the stored offset ask for one, then
+// the stream.
+func (s *Source) Run(ctx context.Context, t *connect.SourceTask) error {
+	err := s.run(ctx, t)
+	if err == nil || errors.Is(err, errStopped) || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return s.classify(err)
+}
+
+// errStopped says that ctx was done before there was anything to drain.
+var errStopped = errors.New("stopped")
+
+func (s *Source) run(ctx context.Context, t *connect.SourceTask) error {
+	t.Report(connect.Progress{Phase: "starting", Detail: "connecting to " + s.config.address()})
+	catalog := newCatalog(s)
+	defer catalog.Close()
+	server, err := s.server(ctx, catalog)
+	if err != nil {
+		return err
+	}
+	tables, err := s.tables(ctx, catalog)
+	if err != nil {
+		return err
+	}
+	stored, err := s.stored(t)
+	if err != nil {
+		return err
+	}
+	if s.config.Mode == "initial_only" {
+		return s.snapshotOnly(ctx, t, catalog, tables, stored)
+	}
+	if err := s.publish(ctx, catalog, tables); err != nil {
+		return err
+	}
+	slot, err := s.slot(ctx, catalog)
+	if err != nil {
+		return err
+	}
+	plan, err := s.plan(stored, slot)
+	if err != nil {
+		return err
+	}
+	if plan.snapshot {
+		if plan.start, err = s.takeSnapshot(ctx, t, catalog, tables, plan, slot); err != nil {
+			return err
+		}
+		if err := pause(ctx, s.config.StreamLag); err != nil {
+			return err
+		}
+	} else if slot.missing {
+		if plan.start, err = s.firstSlot(ctx, catalog); err != nil {
+			return err
+		}
+	}
+	return s.stream(ctx, t, catalog, server, plan.start)
+}
+
+// stored is the position to go on from; nil when there is none.
+func (s *Source) stored(t *connect.SourceTask) (*position, error) {
+	offset := t.Offset(string(s.partition))
+	if offset == nil {
+		return nil, nil
+	}
+	p, err := parsePosition(offset)
+	if err != nil {
+		return nil, connect.Permanent(err)
+	}
+	return &p, nil
+}
+
+// plan says how to begin.
+type plan struct {
+	snapshot bool
+	start    position // of the stream; when there is a snapshot, of the one that follows it
+}
+
+// plan decides by the mode, the stored position and the slot. A gap between the position and the
+// slot is an error unless the mode allows to read the tables again.
+func (s *Source) plan(stored *position, slot slot) (plan, error) {
+	mode := s.config.Mode
+	var p plan
+	if stored != nil && !stored.unfinished() {
+		p.start = *stored
+	} else {
+		// Of a slot that was there before an interrupted snapshot nothing is skipped: rows that
+		// the first attempt sent and that were deleted since are in its changes.
+		p.start = position{commit: slot.confirmed, lsn: slot.confirmed}
+	}
+	switch {
+	case stored == nil:
+		p.snapshot = mode != "no_data"
+	case stored.unfinished():
+		if mode == "no_data" {
+			return p, connect.Permanent(fmt.Errorf("the stored offset is in the middle of a snapshot, and snapshot.mode no_data takes none; set snapshot.mode to initial, or delete the connector's offset to stream from slot %q without a snapshot", s.config.Slot))
+		}
+		p.snapshot = true
+	case mode == "always":
+		p.snapshot = true
+	}
+	if gap := s.gap(stored, slot); gap != nil {
+		if mode != "when_needed" {
+			return p, connect.Permanent(fmt.Errorf("%w; set snapshot.mode to when_needed to read the tables again, or delete the connector's offset", gap))
+		}
+		s.log.Warn("changes are lost, reading the tables again", "err", gap)
+		p.snapshot, p.start = true, position{commit: slot.confirmed, lsn: slot.confirmed}
+	} else if stored != nil && !stored.unfinished() && slot.confirmed > stored.commit {
+		s.log.Warn("going on from the slot, which is ahead of the stored offset", "slot", s.config.Slot, "lsn", slot.confirmed.String(), "offset", stored.commit.String())
+		p.start = position{commit: slot.confirmed, lsn: slot.confirmed}
+	}
+	return p, nil
+}
+
+// gap is what was changed and can not be read any more, nil when there is nothing.
+func (s *Source) gap(stored *position, slot slot) error {
+	switch {
+	case slot.lost:
+		return fmt.Errorf("slot %q has lost the WAL that it needs (wal_status is lost; see max_slot_wal_keep_size)", s.config.Slot)
+	case stored == nil || stored.unfinished():
+		return nil
+	case slot.missing:
+		return fmt.Errorf("slot %q does not exist any more, and what changed after %s, the stored offset, cannot be read", s.config.Slot, stored.commit)
+	case slot.confirmed > stored.commit && s.config.Mismatch == "trust_offset":
+		return fmt.Errorf("slot %q is at %s and the stored offset at %s: what changed between them cannot be read (the slot was made anew or moved by somebody else; offset.mismatch.strategy trust_slot goes on without it)", s.config.Slot, slot.confirmed, stored.commit)
+	}
+	return nil
+}
+
+// pause waits, or ends with errStopped.
+func pause(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return errStopped
+	}
+}
+
+// guarded makes d obey event.converting.failure.handling.mode for the column.
+func (s *Source) guarded(column string, d decoder) decoder {
+	if s.config.OnFailure == "fail" {
+		return d
+	}
+	var once sync.Once
+	return func(v *record.Value, b *record.Batch, text []byte) error {
+		err := d(v, b, text)
+		if !errors.Is(err, errNoForm) {
+			return err
+		}
+		if s.config.OnFailure == "warn" {
+			once.Do(func() { s.log.Warn("writing null", "column", column, "err", err) })
+		}
+		*v = record.Value{}
+		return nil
+	}
+}
