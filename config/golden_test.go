@@ -167,7 +167,7 @@ type sample struct {
 	Snapshot mode              `yaml:"snapshot.mode" values:"always,initial,initial_only,no_data,when_needed" doc:"what to read before streaming"`
 	Slot     string            `yaml:"slot.name" doc:"replication slot"`
 	Beat     time.Duration     `yaml:"heartbeat.interval" doc:"how often a heartbeat is written"`
-	BeatMs   time.Duration     `yaml:"heartbeat.interval.ms" doc:"the same in milliseconds"`
+	BeatBare time.Duration     `yaml:"heartbeat.interval.ms" doc:"the same in milliseconds"`
 	Wait     time.Duration     `yaml:"wait.seconds" doc:"how long to wait"`
 	Batch    int64             `yaml:"max.batch" doc:"rows in a batch"`
 	Rate     float64           `yaml:"rate" doc:"rows a second"`
@@ -181,12 +181,10 @@ type sample struct {
 	Level    level             `yaml:"level" doc:"level"`
 	Old      struct{}          `yaml:"include.schema.changes" noeffect:"PostgreSQL has no schema change topic"`
 	OldMany  struct{}          `yaml:"schema.history.internal.*" noeffect:"there is no schema history"`
-
-	untagged int
 }
 
 func (s *sample) Defaults() {
-	*s = sample{Snapshot: "initial", Port: 5432, Beat: 10 * time.Second, BeatMs: 500 * time.Millisecond, Batch: 2048}
+	*s = sample{Snapshot: "initial", Port: 5432, Beat: 10 * time.Second, BeatBare: 500 * time.Millisecond, Batch: 2048}
 	s.Tasks = 1
 }
 

@@ -92,7 +92,7 @@ func explain(err error, brokers string) error {
 	return passing("kafka: %w", err)
 }
 
-// refused explains what the broker answers to a user without the right to do something.
+// refused explains what the broker answers to somebody or something that it does not accept.
 func refused(err error, brokers string) error {
 	switch {
 	case errors.Is(err, kerr.SaslAuthenticationFailed):
@@ -101,6 +101,8 @@ func refused(err error, brokers string) error {
 		return hopeless("kafka: the broker at %s does not offer this kind of login (%w); check sasl.mechanism and security.protocol", brokers, err)
 	case errors.Is(err, kerr.TopicAuthorizationFailed):
 		return hopeless("kafka: the user may not do this with the topic (%w); grant it with kafka-acls --add --topic", err)
+	case errors.Is(err, kerr.InvalidTopicException):
+		return hopeless("kafka: this can not be the name of a topic (%w); use letters, digits, dots, dashes and underscores, 249 at most", err)
 	case errors.Is(err, kerr.GroupAuthorizationFailed):
 		return hopeless("kafka: the user may not use the consumer group (%w); grant it with kafka-acls --add --operation Read --group", err)
 	case errors.Is(err, kerr.ClusterAuthorizationFailed):

@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
-
 	"connectd/record"
 )
 
@@ -469,13 +467,7 @@ func (m *member) started(p record.Partition) bool {
 // deleteRecords moves the start of p's log.
 func deleteRecords(t *testing.T, s Settings, p record.Partition, before int64) {
 	t.Helper()
-	var o kadm.Offsets
-	o.AddOffset(p.Topic, p.ID, before, -1)
-	rs, err := testAdmin(t, s).admin.DeleteRecords(t.Context(), o)
-	if err == nil {
-		err = rs.Error()
-	}
-	if err != nil {
+	if err := testAdmin(t, s).DeleteRecords(t.Context(), p, before); err != nil {
 		t.Fatal(err)
 	}
 }

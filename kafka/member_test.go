@@ -194,7 +194,7 @@ func (m *member) leave() {
 	}
 }
 
-// do runs f on the polling goroutine's side: nothing is polled meanwhile.
+// pausePolling runs f while nothing is polled.
 func (m *member) pausePolling(f func()) {
 	m.stop()
 	<-m.stopped

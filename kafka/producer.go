@@ -15,8 +15,8 @@ import (
 )
 
 // unknownTopicRetries is how often a record is tried while its topic is unknown: at metadataMin
-// each, about ten seconds, which is more than a cluster takes to spread a new topic.
-const unknownTopicRetries = 100
+// each, about five seconds, which is more than a cluster takes to spread a new topic.
+const unknownTopicRetries = 50
 
 // dialPatience is how long it takes at most to find out that no broker answers.
 const dialPatience = 2 * time.Second
@@ -36,6 +36,10 @@ type Producer struct {
 	slabs  sync.Pool // of *slab
 	ctx    context.Context
 	cancel context.CancelFunc
+
+	mu    sync.Mutex
+	calls int        // whose done has not returned
+	idle  *sync.Cond // calls has become 0
 }
 
 // NewProducer builds a producer. It connects with the first record.
@@ -55,6 +59,7 @@ func NewProducer(s Settings, log *slog.Logger) (*Producer, error) {
 		return nil, err
 	}
 	p := &Producer{client: client, limits: s}
+	p.idle = sync.NewCond(&p.mu)
 	p.slabs.New = func() any { return p.newSlab() }
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p, nil
@@ -90,6 +95,7 @@ func (p *Producer) Produce(msgs []Message, done func(err error)) {
 		done(err)
 		return
 	}
+	p.begin()
 	s := p.slabs.Get().(*slab)
 	s.fill(msgs, done)
 	for i := range s.records {
@@ -116,7 +122,29 @@ func (p *Producer) Flush(ctx context.Context) error {
 
 // Close gives up what is still on its way, whose done is called with ErrClosed before Close
 // returns. Flush first to wait for it.
-func (p *Producer) Close() { p.end(ErrClosed) }
+func (p *Producer) Close() {
+	p.end(ErrClosed)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.calls > 0 {
+		p.idle.Wait() // the closed client calls the last acknowledgements from a goroutine of its own
+	}
+}
+
+func (p *Producer) begin() {
+	p.mu.Lock()
+	p.calls++
+	p.mu.Unlock()
+}
+
+// finished is called after a call's done has returned.
+func (p *Producer) finished() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.calls--; p.calls == 0 {
+		p.idle.Broadcast()
+	}
+}
 
 // end makes err the outcome of all that is on its way. Only a closed client is sure not to use
 // the records' memory any more, so that done can be called.
@@ -194,6 +222,7 @@ func (s *slab) finish() {
 	s.done = nil
 	p.slabs.Put(s)
 	done(p.Err())
+	p.finished()
 }
 
 // late ends the producer when the slab is over time. It runs in the timer's goroutine, and ends

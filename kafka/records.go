@@ -18,7 +18,7 @@ func (a *Admin) DeleteRecords(ctx context.Context, p record.Partition, offset in
 		err = rs.Error()
 	}
 	if err != nil {
-		return fmt.Errorf("delete records of partition %s below %d: %w", p, offset, err)
+		return fmt.Errorf("delete records of partition %s below %d: %w", p, offset, explain(err, a.brokers))
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ type Settings struct {
 	Security
 	Producing
 	Consuming
-	withoutEffect
+	WithoutEffect
 }
 
 // Producing is what is configured with Kafka's producer properties.
@@ -54,8 +54,8 @@ type Consuming struct {
 	Assignors      []string      `yaml:"partition.assignment.strategy" doc:"how the classic protocol spreads partitions: cooperative-sticky, sticky, range or roundrobin, or their Java classes"`
 }
 
-// withoutEffect are properties of the Java clients that need no setting here.
-type withoutEffect struct {
+// WithoutEffect are the properties of the Java clients that need no setting here.
+type WithoutEffect struct {
 	_ int    `yaml:"batch.size" noeffect:"batches grow as far as max.request.size while earlier ones are on their way"`
 	_ int    `yaml:"max.in.flight.requests.per.connection" noeffect:"an idempotent producer keeps its order with five"`
 	_ int    `yaml:"retries" noeffect:"records are sent again until delivery.timeout.ms"`

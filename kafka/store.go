@@ -192,8 +192,10 @@ func (st *Store) write(values map[string][]byte, done chan<- error) {
 		}
 		if left.Add(-1) == 0 {
 			done <- p.Err()
+			p.finished()
 		}
 	}
+	p.begin()
 	for key, value := range values {
 		p.client.Produce(p.ctx, &kgo.Record{Topic: st.topic, Partition: ByKey, Key: []byte(key), Value: bytes.Clone(value)}, acknowledge)
 	}

@@ -28,7 +28,7 @@ func (a *Admin) EnsureTopic(ctx context.Context, name string, spec TopicSpec) er
 		return nil
 	}
 	if !errors.Is(t.err, kerr.UnknownTopicOrPartition) {
-		return fmt.errorf("look up topic %q: %w", name, explain(t.err, a.brokers))
+		return fmt.Errorf("look up topic %q: %w", name, explain(t.err, a.brokers))
 	}
 	config := make(map[string]*string, len(spec.Config))
 	for k, v := range spec.Config {
@@ -40,26 +40,27 @@ func (a *Admin) EnsureTopic(ctx context.Context, name string, spec TopicSpec) er
 	}
 	switch {
 	case err == nil, errors.Is(err, kerr.TopicAlreadyExists): // another worker was faster
-		return a.known(ctx, name)
+		return a.await(ctx, name, nil)
 	case errors.Is(err, kerr.InvalidReplicationFactor):
 		return hopeless("create topic %q with replication factor %d: %w; set topic.creation.default.replication.factor to the number of brokers at most", name, spec.Replication, err)
 	case errors.Is(err, kerr.InvalidConfig), errors.Is(err, kerr.InvalidPartitions), errors.Is(err, kerr.InvalidTopicException), errors.Is(err, kerr.PolicyViolation):
 		return hopeless("create topic %q: %w (%s); check topic.creation.default.*", name, err, r.ErrMessage)
 	}
-	return fmt.errorf("create topic %q: %w", name, explain(err, a.brokers))
+	return fmt.Errorf("create topic %q: %w", name, explain(err, a.brokers))
 }
 
-// known waits until the brokers know a topic that was created.
-func (a *Admin) known(ctx context.Context, name string) error {
+// await waits until what a broker says of the topic is want: a change is not known everywhere at
+// once.
+func (a *Admin) await(ctx context.Context, name string, want error) error {
 	for {
 		t, err := a.topic(ctx, name)
-		if err != nil || t.err == nil {
+		if err != nil || errors.Is(t.err, want) {
 			return err
 		}
 		select {
 		case <-time.After(adminMetadataMin):
 		case <-ctx.Done():
-			return fmt.errorf("create topic %q: it is created, but not yet known to every broker: %w", name, context.Cause(ctx))
+			return fmt.Errorf("topic %q is changed, but not every broker knows it yet: %w", name, context.Cause(ctx))
 		}
 	}
 }
@@ -88,7 +89,7 @@ func (a *Admin) Partitions(ctx context.Context, topic string) (int, error) {
 func (a *Admin) Topics(ctx context.Context) ([]string, error) {
 	all, err := a.admin.ListTopics(ctx)
 	if err != nil {
-		return nil, fmt.errorf("list topics: %w", explain(err, a.brokers))
+		return nil, fmt.Errorf("list topics: %w", explain(err, a.brokers))
 	}
 	return all.Names(), nil
 }
@@ -100,9 +101,9 @@ func (a *Admin) DeleteTopic(ctx context.Context, topic string) error {
 		err = r.Err
 	}
 	if err != nil && !errors.Is(err, kerr.UnknownTopicOrPartition) {
-		return fmt.errorf("delete topic %q: %w", topic, explain(err, a.brokers))
+		return fmt.Errorf("delete topic %q: %w", topic, explain(err, a.brokers))
 	}
-	return nil
+	return a.await(ctx, topic, kerr.UnknownTopicOrPartition)
 }
 
 // topic is what a broker says of one topic.
@@ -122,7 +123,7 @@ func (a *Admin) topic(ctx context.Context, name string) (topic, error) {
 	req.Topics = append(req.Topics, t)
 	resp, err := req.RequestWith(ctx, a.client)
 	if err != nil {
-		return topic{}, fmt.errorf("look up topic %q: %w", name, explain(err, a.brokers))
+		return topic{}, fmt.Errorf("look up topic %q: %w", name, explain(err, a.brokers))
 	}
 	if len(resp.Topics) != 1 {
 		return topic{err: kerr.UnknownTopicOrPartition}, nil
@@ -138,7 +139,7 @@ func (a *Admin) topic(ctx context.Context, name string) (topic, error) {
 func (a *Admin) existing(ctx context.Context, name string) (topic, error) {
 	t, err := a.topic(ctx, name)
 	if err == nil && t.err != nil {
-		err = fmt.errorf("look up topic %q: %w", name, explain(t.err, a.brokers))
+		err = fmt.Errorf("look up topic %q: %w", name, explain(t.err, a.brokers))
 	}
 	return t, err
 }

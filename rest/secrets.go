@@ -13,6 +13,8 @@ var (
 	// in for. It goes by names and not by types, so that it also covers the settings of a
 	// connector that was refused.
 	secretKey = regexp.MustCompile(`(?i)password|secret|token|credential|jaas\.config|keystore\.key$`)
+	// secretDefault matches a reference whose default is written out.
+	secretDefault = regexp.MustCompile(`^(\$\{env:[^}]*?:-)[^}]+\}$`)
 	// secretInURL matches the password in a URL: user:password@ and password=….
 	secretInURL = regexp.MustCompile(`(?i)(://[^/?#@:]*:|[?&;]password=)([^@&;/]+)`)
 )
@@ -21,8 +23,11 @@ var (
 // is written out in a file is covered.
 func covered(key, raw string) string {
 	if secretKey.MatchString(key) {
-		if raw == "" || isReference(raw) {
+		switch {
+		case raw == "":
 			return raw
+		case isReference(raw):
+			return secretDefault.ReplaceAllString(raw, "${1}"+cover+"}")
 		}
 		return cover
 	}

@@ -10,6 +10,8 @@ func TestCovered(t *testing.T) {
 		{"database.password", "${file:/run/secrets/pg:password}", "${file:/run/secrets/pg:password}"},
 		{"database.password", "${env:A}x", "****"},
 		{"aws.secret.access.key", "abc", "****"},
+		{"database.password", "${env:PW:-dbz}", "${env:PW:-****}"},
+		{"database.password", "${env:PW:-}", "${env:PW:-}"},
 		{"aws.access.key.id", "abc", "abc"},
 		{"producer.override.sasl.jaas.config", `PlainLoginModule required username="u" password="p";`, "****"},
 		{"connection.url", "postgres://u:pw@h:5432/db", "postgres://u:****@h:5432/db"},

@@ -36,7 +36,7 @@ tests and laptops.`,
 			case l.runnable() == 0 && l.problems.Err() != nil:
 				return errShown
 			case l.runnable() == 0:
-				return fmt.Errorf("no connectors in %s; write some under connectors:", list(args))
+				return fmt.Errorf("no connectors in %s; write them under the key connectors", list(args))
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, os.Interrupt)
 			defer stop()

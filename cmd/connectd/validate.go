@@ -40,7 +40,7 @@ References such as ${env:VAR} and ${file:PATH:KEY} must have their values here t
 			case l.problems.Err() != nil:
 				return errShown
 			case len(l.connectors) == 0:
-				return fmt.Errorf("no connectors in %s; write some under connectors:", list(args))
+				return fmt.Errorf("no connectors in %s; write them under the key connectors", list(args))
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "ok: %s\n", count(len(l.connectors), "connector"))
 			return nil

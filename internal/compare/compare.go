@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Kind says how the values of a column are read and compared.
@@ -102,6 +103,16 @@ func (c Column) canonical(text string) (string, error) {
 			return "", err
 		}
 		return strconv.FormatFloat(f, 'g', -1, 64), nil
+	case Clock:
+		if !strings.Contains(text, ":") {
+			return text, nil
+		}
+		at, err := time.Parse("15:04:05.999999999", text)
+		if err != nil {
+			return "", err
+		}
+		midnight := at.Truncate(24 * time.Hour)
+		return strconv.FormatInt(at.Sub(midnight).Microseconds(), 10), nil
 	case Document:
 		dec := json.NewDecoder(strings.NewReader(text))
 		dec.UseNumber()

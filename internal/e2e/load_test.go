@@ -125,14 +125,14 @@ func (l *load) change(n int) string {
 	case 7:
 		return "UPDATE accounts SET balance = balance * 1.5, updated = clock_timestamp(), active = NULL WHERE id IN " + pick("accounts", "id")
 	case 8:
-		return "UPDATE readings SET value = -value, raw = NULL WHERE (sensor, seq) IN " + pick("readings", "(sensor, seq)")
+		return "UPDATE readings SET value = -value, raw = NULL WHERE (sensor, seq) IN " + pick("readings", "sensor, seq")
 	case 9:
-		return "UPDATE people SET mood = 'sad', tags = tags || 'new' WHERE id IN " + pick("people", "id")
+		return "UPDATE people SET mood = 'sad', tags = array_append(tags, 'new') WHERE id IN " + pick("people", "id")
 	case 10:
 		// The key itself changes.
 		return fmt.Sprintf("UPDATE people SET id = id + 100000000 WHERE id < 100000000 AND id IN %s", pick("people", "id"))
 	}
-	return "DELETE FROM readings WHERE (sensor, seq) IN " + pick("readings", "(sensor, seq)")
+	return "DELETE FROM readings WHERE (sensor, seq) IN " + pick("readings", "sensor, seq")
 }
 
 // run runs a statement and counts its rows.

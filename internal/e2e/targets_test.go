@@ -54,7 +54,6 @@ worker:
   bootstrap.servers: %[1]s
   listeners: http://127.0.0.1:0
   metadata.max.age.ms: 1000
-  group.id: %[2]s
   offset.storage.topic: %[2]s-offsets
 connectors:
   %[2]s-source:
@@ -82,6 +81,8 @@ connectors:
     topics.regex: cdc\.%[2]s\..*
     hostname: %[7]s
     port: %[8]d
+    username: %[15]s
+    password: %[16]s
     database: %[9]s
     table.name.format: ${table}
     auto.create: true
@@ -121,7 +122,8 @@ connectors:
     rotate.schedule.interval.ms: 500
     flush.size: 5000%[6]s
 `, w.kafka.Brokers, w.prefix, w.source.Host, w.source.Port, w.sourceDB, json,
-		w.clickhouse.Host, w.clickhouse.Port, w.database, w.target.DSN(w.targetDB), w.bucket, w.s3.Endpoint, w.s3.AccessKey, w.s3.SecretKey)
+		w.clickhouse.Host, w.clickhouse.Port, w.database, w.target.DSN(w.targetDB), w.bucket, w.s3.Endpoint, w.s3.AccessKey, w.s3.SecretKey,
+		w.clickhouse.User, w.clickhouse.Password)
 }
 
 // await waits until every target equals the source.
@@ -197,7 +199,7 @@ func (w *world) equal(ctx context.Context, what string, want compare.Rows, read 
 		if err == nil && want.Equal(rows) {
 			return
 		}
-		if !errors.Is(err, context.DeadlineExceeded) {
+		if got == nil || !errors.Is(err, context.DeadlineExceeded) {
 			got, last = rows, err
 		}
 		select {

@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/ch-go"
@@ -31,9 +32,16 @@ type client struct {
 // facts are what this server knows and how it is set.
 type facts struct {
 	version          string
-	has              map[string]bool // settings that it knows
+	has              map[string]bool // which of optionalSettings it knows
 	window           int64           // non_replicated_deduplication_window of tables that do not set it
 	replicatedWindow int64
+}
+
+// optionalSettings are those that not every server knows and that make a difference here.
+var optionalSettings = []string{
+	"async_insert", "insert_deduplicate", "deduplicate_insert", "insert_deduplication_token",
+	"deduplicate_blocks_in_dependent_materialized_views", "input_format_native_allow_types_conversion",
+	"max_partitions_per_insert_block", "enable_time_time64_type",
 }
 
 func newClient(cfg *Config) (*client, error) {
@@ -80,7 +88,11 @@ func (c *client) connect(ctx context.Context) (*client, error) {
 	if err := c.conn.QueryRow(ctx, "SELECT version()").Scan(&own.server.version); err != nil {
 		return nil, c.explain(doing, err)
 	}
-	rows, err := c.conn.Query(ctx, "SELECT name FROM system.settings")
+	var names []string
+	for _, name := range optionalSettings {
+		names = append(names, quoteText(name))
+	}
+	rows, err := c.conn.Query(ctx, "SELECT name FROM system.settings WHERE name IN ("+strings.Join(names, ", ")+")")
 	if err != nil {
 		return nil, c.explain(doing, err)
 	}

@@ -47,7 +47,7 @@ type wishes []wish
 
 // add takes one more field, and widens what is there when the two differ.
 func (ws *wishes) add(name, kind string, nullable bool) {
-	i := slices.IndexFunc(*ws, func(w wish) bool { return w.name == name })
+	i := ws.index(name)
 	if i < 0 {
 		*ws = append(*ws, wish{name, kind, nullable})
 		return
@@ -55,6 +55,10 @@ func (ws *wishes) add(name, kind string, nullable bool) {
 	w := &(*ws)[i]
 	w.nullable = w.nullable || nullable
 	w.kind = widest(w.kind, kind)
+}
+
+func (ws wishes) index(name string) int {
+	return slices.IndexFunc(ws, func(w wish) bool { return w.name == name })
 }
 
 // widest is a type that holds the values of both.
@@ -118,67 +122,42 @@ func (c *client) createTable(name string, b *record.Batch, i int) (string, error
 	if sample == nil {
 		return "", nil
 	}
-	keys := c.cfg.Keys
-	if k := sample.Key; len(keys) == 0 && k.Value.Kind == record.Struct {
-		for i, f := range k.Schema.Fields {
-			keys = append(keys, f.Name)
-			// A key column that is not in the value.
-			kind := c.kindOf(f.Schema)
-			if f.Schema.Type == record.AnyType {
-				kind = c.inferred(&k.Value.Items[i])
-			}
-			if !slices.ContainsFunc(ws, func(w wish) bool { return w.name == f.Name }) {
-				ws.add(f.Name, kind, false)
-			}
-		}
-	}
-	for _, k := range keys {
-		i := slices.IndexFunc(ws, func(w wish) bool { return w.name == k })
-		if i < 0 {
-			return "", fmt.Errorf("create table %s: key column %q is in no field of the records of topic %s; correct pk.fields", name, k, topic)
-		}
-		ws[i].nullable = false
+	keys, err := c.keyColumns(&ws, sample)
+	if err != nil {
+		return "", fmt.Errorf("create table %s: topic %s: %w", name, topic, err)
 	}
 	return c.createText(name, ws, keys), nil
 }
 
+// keyColumns are the names of the key columns, which are made non-null in ws: those of pk.fields,
+// or the fields of the record's key.
+func (c *client) keyColumns(ws *wishes, r *record.Record) ([]string, error) {
+	keys := c.cfg.Keys
+	if r.Key.Value.Kind == record.Struct {
+		var names []string
+		for _, f := range r.Key.Schema.Fields {
+			names = append(names, f.Name)
+		}
+		// Columns that are in the key only.
+		c.fields(ws, r.Key, func(name string) bool { return ws.index(name) < 0 })
+		if len(keys) == 0 {
+			keys = names
+		}
+	}
+	for _, k := range keys {
+		i := ws.index(k)
+		if i < 0 {
+			return nil, fmt.Errorf("key column %q is in no field of the records; correct pk.fields", k)
+		}
+		(*ws)[i].nullable = false
+	}
+	return keys, nil
+}
+
+// createText is CREATE TABLE with the columns of ws, by the templates of the settings.
 func (c *client) createText(name string, ws wishes, keys []string) string {
-	engine, order := c.cfg.Engine, c.cfg.OrderBy
-	if engine == "" {
-		engine = "MergeTree"
-		if len(keys) > 0 {
-			engine = "ReplacingMergeTree(" + quoteName(c.cfg.Version) + ", " + quoteName(c.cfg.Deleted) + ")"
-		}
-	}
-	own := func(w wish) bool {
-		return w.name == topicColumn || w.name == partitionColumn || w.name == offsetColumn ||
-			w.name == c.cfg.Version || w.name == c.cfg.Deleted ||
-			w.name == deletedField || slices.Contains(lsnFields[:], w.name)
-	}
-	ws = slices.DeleteFunc(slices.Clone(ws), own)
-	var columns []string
-	for _, w := range ws {
-		columns = append(columns, w.definition())
-	}
-	if strings.Contains(engine, c.cfg.Version) {
-		columns = append(columns, quoteName(c.cfg.Version)+" UInt64")
-	}
-	if strings.Contains(engine, c.cfg.Deleted) {
-		columns = append(columns, quoteName(c.cfg.Deleted)+" UInt8")
-	}
-	if len(keys) == 0 || strings.Contains(order, offsetColumn) {
-		columns = append(columns, topicColumn+" LowCardinality(String)", partitionColumn+" Int32", offsetColumn+" Int64")
-	}
-	if order == "" {
-		order = strings.Join([]string{topicColumn, partitionColumn, offsetColumn}, ", ")
-		if len(keys) > 0 {
-			quoted := make([]string, len(keys))
-			for i, k := range keys {
-				quoted[i] = quoteName(k)
-			}
-			order = strings.Join(quoted, ", ")
-		}
-	}
+	engine, order := c.engine(keys), c.orderBy(keys)
+	columns := append(c.definitions(ws), c.ownColumns(engine, order)...)
 	sql := "CREATE TABLE IF NOT EXISTS " + quoteName(c.cfg.Database) + "." + quoteName(name) + c.onCluster() +
 		" (" + strings.Join(columns, ", ") + ") ENGINE = " + engine
 	if c.cfg.PartitionBy != "" {
@@ -188,18 +167,82 @@ func (c *client) createText(name string, ws wishes, keys []string) string {
 	if c.cfg.TTL != "" {
 		sql += " TTL " + c.cfg.TTL
 	}
-	settings := c.cfg.TableOpts
-	if strings.Contains(engine, "MergeTree") && !strings.HasPrefix(engine, "Replicated") && !strings.HasPrefix(engine, "Shared") &&
-		!strings.Contains(settings, "non_replicated_deduplication_window") {
-		if settings != "" {
-			settings += ", "
-		}
-		settings += "non_replicated_deduplication_window = " + strconv.Itoa(dedupWindow)
-	}
-	if settings != "" {
+	if settings := c.tableSettings(engine); settings != "" {
 		sql += " SETTINGS " + settings
 	}
 	return sql
+}
+
+func (c *client) engine(keys []string) string {
+	switch {
+	case c.cfg.Engine != "":
+		return c.cfg.Engine
+	case len(keys) > 0:
+		return "ReplacingMergeTree(" + quoteName(c.cfg.Version) + ", " + quoteName(c.cfg.Deleted) + ")"
+	}
+	return "MergeTree"
+}
+
+func (c *client) orderBy(keys []string) string {
+	switch {
+	case c.cfg.OrderBy != "":
+		return c.cfg.OrderBy
+	case len(keys) == 0:
+		return strings.Join([]string{topicColumn, partitionColumn, offsetColumn}, ", ")
+	}
+	quoted := make([]string, len(keys))
+	for i, k := range keys {
+		quoted[i] = quoteName(k)
+	}
+	return strings.Join(quoted, ", ")
+}
+
+// definitions are the columns for the fields. Those that the sink fills itself are left out, and
+// so are the fields that the version and delete columns are made of.
+func (c *client) definitions(ws wishes) []string {
+	own := []string{topicColumn, partitionColumn, offsetColumn, c.cfg.Version, c.cfg.Deleted, deletedField}
+	own = append(own, lsnFields[:]...)
+	var columns []string
+	for _, w := range ws {
+		if !slices.Contains(own, w.name) {
+			columns = append(columns, w.definition())
+		}
+	}
+	return columns
+}
+
+// ownColumns are the columns that the sink fills itself, as far as engine and sorting key name
+// them.
+func (c *client) ownColumns(engine, order string) []string {
+	var columns []string
+	if strings.Contains(engine, c.cfg.Version) {
+		columns = append(columns, quoteName(c.cfg.Version)+" UInt64")
+	}
+	if strings.Contains(engine, c.cfg.Deleted) {
+		columns = append(columns, quoteName(c.cfg.Deleted)+" UInt8")
+	}
+	if strings.Contains(order, offsetColumn) {
+		columns = append(columns, topicColumn+" LowCardinality(String)", partitionColumn+" Int32", offsetColumn+" Int64")
+	}
+	return columns
+}
+
+// tableSettings are the settings of a created table: the user's, and a deduplication window.
+func (c *client) tableSettings(engine string) string {
+	settings := c.cfg.TableOpts
+	const window = "non_replicated_deduplication_window"
+	if !strings.Contains(engine, "MergeTree") || replicated(engine) || strings.Contains(settings, window) {
+		return settings
+	}
+	if settings != "" {
+		settings += ", "
+	}
+	return settings + window + " = " + strconv.Itoa(dedupWindow)
+}
+
+// replicated says whether an engine deduplicates for all replicas, with a window by default.
+func replicated(engine string) bool {
+	return strings.HasPrefix(engine, "Replicated") || strings.HasPrefix(engine, "Shared")
 }
 
 // evolve adds the columns that the i-th record needs and t has not, and those that the records of

@@ -1,7 +1,6 @@
 package clickhouse
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -172,9 +171,6 @@ func (m *mapping) others() []int {
 	}
 	return m.rest
 }
-
-// errNewField is a record with a field for which the table has no column.
-var errNewField = errors.New("the table has no column for a field")
 
 // unknown says whether r has content for which the table has no column. A null loses nothing
 // when the field's type is not known either.

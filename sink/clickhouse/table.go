@@ -173,7 +173,7 @@ func (t *table) index(name string) int {
 	return -1
 }
 
-var windowSetting = regexp.MustCompile(`\b(non_)?replicated_deduplication_window = (\d+)`)
+var windowSetting = regexp.MustCompile(`\b((?:non_)?replicated_deduplication_window) = (\d+)`)
 
 // checkDelivery makes sure that the table recognises an insert that it has seen before, or says
 // why it can not.
@@ -190,22 +190,9 @@ func (c *client) checkDelivery(ctx context.Context, t *table, log *slog.Logger) 
 	if strings.Contains(t.full, "with_cleanup = 1") {
 		log.Warn("cleanup merges are on: a replay after one brings deleted rows back until the next delete of the key", "table", t.name)
 	}
-	replicated := strings.HasPrefix(t.engine, "Replicated") || strings.HasPrefix(t.engine, "Shared")
-	window := c.server.window
-	if replicated {
-		window = c.server.replicatedWindow
-	}
-	for _, m := range windowSetting.FindAllStringSubmatch(t.full, -1) {
-		if (m[1] == "") == replicated {
-			window, _ = strconv.ParseInt(m[2], 10, 64)
-		}
-	}
+	name, window := c.window(t)
 	if window > 0 {
 		return nil
-	}
-	name := "non_replicated_deduplication_window"
-	if replicated {
-		name = "replicated_deduplication_window"
 	}
 	alter := fmt.Sprintf("ALTER TABLE %s%s MODIFY SETTING %s = %d", t.quoted, c.onCluster(), name, dedupWindow)
 	if !c.cfg.ManageWindow {
@@ -216,6 +203,20 @@ func (c *client) checkDelivery(ctx context.Context, t *table, log *slog.Logger) 
 	}
 	log.Info("deduplication window set", "table", t.name, "inserts", dedupWindow)
 	return nil
+}
+
+// window is the setting that says how many inserts the table remembers, and its value.
+func (c *client) window(t *table) (setting string, inserts int64) {
+	setting, inserts = "non_replicated_deduplication_window", c.server.window
+	if replicated(t.engine) {
+		setting, inserts = "replicated_deduplication_window", c.server.replicatedWindow
+	}
+	for _, m := range windowSetting.FindAllStringSubmatch(t.full, -1) {
+		if m[1] == setting {
+			inserts, _ = strconv.ParseInt(m[2], 10, 64)
+		}
+	}
+	return setting, inserts
 }
 
 // dedupWindow is how many inserts a table remembers: hours of work at one flush a second.

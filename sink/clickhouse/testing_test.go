@@ -51,7 +51,7 @@ func configFor(server *testenv.ClickHouse, db string) *Config {
 // open is another sink with the same settings, as after a restart.
 func (x *target) open() connect.Sink {
 	x.t.Helper()
-	s, err := New(x.cfg, connect.Env{Connector: "to-clickhouse", Log: slog.New(slog.NewTextHandler(x.t.Output(), nil))})
+	s, err := New(x.cfg, connect.Env{Connector: "to-clickhouse", Log: x.log()})
 	if err != nil {
 		x.t.Fatal(err)
 	}
@@ -62,6 +62,8 @@ func (x *target) open() connect.Sink {
 	})
 	return s
 }
+
+func (x *target) log() *slog.Logger { return slog.New(slog.NewTextHandler(x.t.Output(), nil)) }
 
 // query runs sql in the target's database; $db stands for it.
 func (x *target) query(sql string) string {

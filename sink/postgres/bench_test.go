@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -100,34 +101,56 @@ func TestWriteAllocatesNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkSink is decoded records to committed rows, one partition, beside what pgx does with
-// rows that are ready in memory.
+// BenchmarkSink is decoded records to committed rows, by one partition and by four at once, beside
+// what pgx does with rows that are ready in memory.
 func BenchmarkSink(b *testing.B) {
 	for _, test := range []struct{ name, settings string }{
 		{"append", ""}, {"upsert", "insert.mode: upsert\npk.mode: record_key"},
 	} {
-		b.Run(test.name, func(b *testing.B) {
-			p := openEvents(b, test.settings)
-			var batches []*record.Batch
-			for i := 0; i < b.N; i += perBatch {
-				batches = append(batches, events(b, p, i, min(perBatch, b.N-i)))
-			}
-			b.ResetTimer()
-			for i, batch := range batches {
-				if err := p.w.Write(b.Context(), batch); err != nil {
-					b.Fatal(err)
-				}
-				p.next += int64(len(batch.Records))
-				if (i+1)%(perFlush/perBatch) == 0 || i == len(batches)-1 {
-					p.flush()
-				}
-			}
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "rows/s")
-		})
+		for _, partitions := range []int{1, 4} {
+			b.Run(fmt.Sprintf("%s/partitions=%d", test.name, partitions), func(b *testing.B) {
+				benchmarkSink(b, test.settings, partitions)
+			})
+		}
 	}
 	for _, mode := range []string{"append", "upsert"} {
 		b.Run("pgx/"+mode, func(b *testing.B) { benchmarkCopyFrom(b, mode == "upsert") })
 	}
+}
+
+func benchmarkSink(b *testing.B, settings string, partitions int) {
+	first := openEvents(b, settings)
+	parts := []*part{first}
+	for n := 1; n < partitions; n++ {
+		p := &part{target: first.target, sink: first.sink, id: record.Partition{Topic: testTopic, ID: int32(n)}}
+		p.reopen()
+		parts = append(parts, p)
+	}
+	batches := make([][]*record.Batch, partitions)
+	for i := 0; i < b.N; i += perBatch {
+		n := i / perBatch % partitions
+		batches[n] = append(batches[n], events(b, first, i, min(perBatch, b.N-i)))
+	}
+	b.ResetTimer()
+	var running sync.WaitGroup
+	for n, p := range parts {
+		running.Go(func() {
+			for i, batch := range batches[n] {
+				if err := p.w.Write(b.Context(), batch); err != nil {
+					b.Error(err)
+				}
+				p.next += int64(len(batch.Records))
+				if (i+1)%(perFlush/perBatch) != 0 && i < len(batches[n])-1 {
+					continue
+				}
+				if err := p.tryFlush(); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	running.Wait()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 }
 
 func benchmarkCopyFrom(b *testing.B, upsert bool) {

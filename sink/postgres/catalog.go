@@ -99,13 +99,6 @@ func (k *catalog) set(t *table, columns []*column) *columnSet {
 	return sets[id]
 }
 
-// forget makes the next use of the table read it again.
-func (k *catalog) forget(n name) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.drop(n)
-}
-
 // drop needs mu.
 func (k *catalog) drop(n name) {
 	k.version.Add(1)

@@ -2,12 +2,19 @@
 // in PostgreSQL tables come out, each exactly once.
 //
 // A record's way: Writer.Write looks up the plan for its schema (which field goes into which
-// column, and how), and appends the row as a line of COPY text to the buffer of its table, where a
-// later row of the same key replaces an earlier one. Writer.Flush runs one transaction: first the
+// column, and how), and appends the row in COPY's format to the buffer of its table, where a later
+// row of the same key replaces an earlier one. Writer.Flush runs one transaction: first the
 // partition's row in _connectd_offsets moves from the range's start to its end, under the epoch
 // that Writer.Start claimed, then deletes and rows follow, then COMMIT. So rows and offset are
 // durable together, a range that is flushed twice changes nothing the second time, and an owner
 // that has been replaced writes nothing at all.
+//
+// Rows that only come in are copied into the table itself; all others go through a staging table of
+// the connection and INSERT … ON CONFLICT, UPDATE or DELETE. Tables of ordinary types are copied in
+// the binary format, all others as text that the server reads.
+//
+// What the server refuses is found record by record in a transaction that is rolled back, and
+// handed to the runtime as connect.RecordErrors before anything of the range is durable.
 //
 // Delivery is described in sinks.md §7.2: the offsets table wins over the group's offset.
 package postgres

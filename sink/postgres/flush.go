@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -37,7 +38,8 @@ func (w *Writer) Flush(ctx context.Context, r record.Range) error {
 				return stopped
 			}
 		case transient:
-			if losses++; losses > 1 || ctx.Err() != nil || fenced(err) {
+			// A server that could not be reached was tried connection.attempts times already.
+			if losses++; losses > 1 || ctx.Err() != nil || errors.Is(err, errFenced) || errors.Is(err, errUnreachable) {
 				return err
 			}
 		case drift:

@@ -38,7 +38,7 @@ func (t *typ) fits(text []byte) error {
 // are the same bytes afterwards.
 func (t *typ) canonical(field []byte) []byte {
 	switch {
-	case t.form == numericForm && bytes.IndexByte(field, '.') >= 0 && bytes.IndexAny(field, "eE") < 0:
+	case t.form == numericForm && bytes.IndexByte(field, '.') >= 0 && !bytes.ContainsAny(field, "eE"):
 		return bytes.TrimSuffix(bytes.TrimRight(field, "0"), []byte("."))
 	case t.blanks:
 		return bytes.TrimRight(field, " ")

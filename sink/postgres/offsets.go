@@ -88,5 +88,3 @@ func (p *position) written(ctx context.Context, q interface {
 	return false, fmt.Errorf("%s continues at offset %d for %s, and this flush starts at %d; if the records between are gone from Kafka and that is accepted, run UPDATE %s SET next_offset = %d WHERE connector = %s AND topic = %s AND partition = %d",
 		p.table, *next, p.partition, r.Start, p.table, r.Start, literal(p.connector), literal(p.partition.Topic), p.partition.ID)
 }
-
-func fenced(err error) bool { return errors.Is(err, errFenced) }

@@ -17,6 +17,9 @@ import (
 // closeTimeout limits the polite end of a connection.
 const closeTimeout = 2 * time.Second
 
+// errUnreachable is wrapped by the errors of a server that lets nobody in.
+var errUnreachable = errors.New("no connection")
+
 // conn is a connection and what it has been prepared for. One goroutine at a time owns it.
 type conn struct {
 	*pgx.Conn
@@ -122,9 +125,9 @@ func (p *pool) explain(err error) error {
 	where := fmt.Sprintf("connect to PostgreSQL at %s:%d as %q, database %q", p.server.Host, p.server.Port, p.server.User, p.server.Database)
 	var refused *pgconn.PgError
 	if !errors.As(err, &refused) {
-		return fmt.Errorf("%s: %w", where, err)
+		return fmt.Errorf("%s: %w: %w", where, errUnreachable, err)
 	}
-	wrapped := fmt.Errorf("%s: %s (SQLSTATE %s)", where, refused.Message, refused.Code)
+	wrapped := fmt.Errorf("%s: %w: %s (SQLSTATE %s)", where, errUnreachable, refused.Message, refused.Code)
 	switch {
 	case refused.Code[:2] == "28":
 		return connect.Permanent(fmt.Errorf("%w; check connection.user, connection.password and the server's pg_hba.conf", wrapped))

@@ -387,3 +387,21 @@ func TestSmallStatements(t *testing.T) {
 	p.put(tombstone(1), tombstone(2), tombstone(3), order(5, "f"))
 	g.want("SELECT * FROM orders ORDER BY id", "{\"id\": 4, \"name\": \"d\"}\n{\"id\": 5, \"name\": \"f\"}")
 }
+
+// TestKeysThatAreEqualButNotTheSame: the two texts are one moment, so one statement meets its key
+// twice.
+func TestKeysThatAreEqualButNotTheSame(t *testing.T) {
+	g := newTarget(t)
+	g.exec("CREATE TABLE orders (at timestamptz PRIMARY KEY, name text)")
+	p := g.open(g.sink(upsert))
+	p.put([2]string{`{"at":"2026-11-21T01:02:03Z"}`, `{"name":"a"}`}, [2]string{`{"at":"2026-11-21T03:02:03.000+02:00"}`, `{"name":"b"}`})
+	g.want("SELECT name FROM orders", `{"name": "b"}`)
+}
+
+func TestNumericKeysOfAnotherScale(t *testing.T) {
+	g := newTarget(t)
+	g.exec("CREATE TABLE orders (id numeric PRIMARY KEY, name text)")
+	p := g.open(g.sink(upsert))
+	p.put([2]string{`{"id":1.50}`, `{"name":"a"}`}, [2]string{`{"id":1.5}`, ""}, [2]string{`{"id":2.0}`, `{"name":"b"}`}, [2]string{`{"id":2}`, `{"name":"c"}`})
+	g.want("SELECT * FROM orders", `{"id": 2, "name": "c"}`)
+}

@@ -13,6 +13,7 @@ func offline(t *table) *stream {
 	c.Defaults()
 	st := &stream{
 		source: &Source{config: c, capture: &capture{}},
+		reader: &coalescer{},
 		out:    output{config: c},
 		tables: map[uint32]*table{t.id: t},
 	}

@@ -103,56 +103,62 @@ func (c *catalog) db(ctx context.Context) (*pgx.Conn, error) {
 	return conn, nil
 }
 
-// limited is ctx with database.query.timeout.ms.
-func (c *catalog) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+// do calls f with the connection, for as long as database.query.timeout.ms. A connection that
+// was idle may be closed by then, by the server or something between: f is then called again with
+// a new one, unless it has got something already, which it says with began.
+func (c *catalog) do(ctx context.Context, f func(ctx context.Context, db *pgx.Conn, began *bool) error) error {
 	if limit := c.source.config.Timeout; limit > 0 {
-		return context.WithTimeout(ctx, limit)
+		limited, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		ctx = limited
 	}
-	return context.WithCancel(ctx)
+	idle := c.conn
+	db, err := c.db(ctx)
+	if err != nil {
+		return err
+	}
+	var began bool
+	err = f(ctx, db, &began)
+	if err == nil || db != idle || began || !db.IsClosed() || ctx.Err() != nil {
+		return err
+	}
+	if db, err = c.db(ctx); err != nil {
+		return err
+	}
+	return f(ctx, db, &began)
 }
 
 // row reads one row.
 func (c *catalog) row(ctx context.Context, sql string, args []any, into ...any) error {
-	ctx, cancel := c.limited(ctx)
-	defer cancel()
-	db, err := c.db(ctx)
-	if err != nil {
-		return err
-	}
-	return db.QueryRow(ctx, sql, args...).Scan(into...)
+	return c.do(ctx, func(ctx context.Context, db *pgx.Conn, _ *bool) error {
+		return db.QueryRow(ctx, sql, args...).Scan(into...)
+	})
 }
 
 // exec runs a statement.
 func (c *catalog) exec(ctx context.Context, sql string) error {
-	ctx, cancel := c.limited(ctx)
-	defer cancel()
-	db, err := c.db(ctx)
-	if err != nil {
+	return c.do(ctx, func(ctx context.Context, db *pgx.Conn, _ *bool) error {
+		_, err := db.Exec(ctx, sql)
 		return err
-	}
-	_, err = db.Exec(ctx, sql)
-	return err
+	})
 }
 
 // each calls scan for each row.
 func (c *catalog) each(ctx context.Context, sql string, args []any, scan func(pgx.Rows) error) error {
-	ctx, cancel := c.limited(ctx)
-	defer cancel()
-	db, err := c.db(ctx)
-	if err != nil {
-		return err
-	}
-	rows, err := db.Query(ctx, sql, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
+	return c.do(ctx, func(ctx context.Context, db *pgx.Conn, began *bool) error {
+		rows, err := db.Query(ctx, sql, args...)
+		if err != nil {
 			return err
 		}
-	}
-	return rows.Err()
+		defer rows.Close()
+		for rows.Next() {
+			*began = true
+			if err := scan(rows); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	})
 }
 
 const relationsSQL = `

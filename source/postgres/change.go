@@ -12,7 +12,8 @@ import (
 // postgresEpoch is 2000-01-01 in microseconds since 1970: the zero of the server's clock.
 const postgresEpoch = 946_684_800_000_000
 
-// handle handles one message of pgoutput, which stands in the WAL at lsn.
+// handle handles one message of pgoutput, which stands in the WAL at lsn. There is a batch for
+// the records of a change.
 func (st *stream) handle(ctx context.Context, lsn LSN, data []byte) error {
 	if len(data) == 0 {
 		return errTruncated
@@ -25,24 +26,26 @@ func (st *stream) handle(ctx context.Context, lsn LSN, data []byte) error {
 	case 'B':
 		end, ts, id := LSN(m.uint64()), int64(m.uint64()), m.uint32()
 		st.tx = transaction{open: true, end: end, tsMicros: ts + postgresEpoch, id: id}
+		st.reader.behind = st.out.now/1000-st.tx.tsMicros > behindBy.Microseconds()
 		err = m.err()
 	case 'C':
 		m.byte()   // flags, unused
 		m.uint64() // LSN of the commit record
 		end := LSN(m.uint64())
+		m.uint64() // commit time, which the begin has told
 		if err = m.err(); err == nil {
 			st.commit(end)
 		}
 	case 'R':
 		err = st.relation(ctx, m)
 	case 'T':
-		err = st.truncate(ctx, lsn, m)
+		err = st.truncate(lsn, m)
 	case 'O', 'Y', 'M': // origin, type, logical message: nothing of it is captured
 	default:
 		err = fmt.Errorf("a message of kind %q, which protocol version 1 does not have", kind)
 	}
-	if err == nil || errors.Is(err, errStopped) {
-		return err
+	if err == nil {
+		return nil
 	}
 	if errors.Is(err, errTruncated) || errors.Is(err, errNoForm) {
 		err = connect.Permanent(err)
@@ -108,9 +111,6 @@ func (st *stream) change(ctx context.Context, kind byte, lsn LSN, m message) err
 	}
 	if st.done(lsn) || t == nil || st.source.capture.skip[operations[kind]] && kind != 'U' {
 		return nil
-	}
-	if err := st.room(ctx); err != nil {
-		return err
 	}
 	err = st.write(t, kind, lsn, m.rest)
 	if errors.Is(err, errNewLabel) {
@@ -179,10 +179,10 @@ func (st *stream) write(t *table, kind byte, lsn LSN, data []byte) error {
 }
 
 // truncate handles a TRUNCATE, which may be of several tables.
-func (st *stream) truncate(ctx context.Context, lsn LSN, m message) error {
+func (st *stream) truncate(lsn LSN, m message) error {
 	n := int(int32(m.uint32()))
 	m.byte() // cascade, restart identity
-	if n < 0 || len(m.rest) != 4*n {
+	if m.bad || n < 0 || len(m.rest) != 4*n {
 		return errTruncated
 	}
 	if st.done(lsn) || st.source.capture.skip[record.Truncate] {
@@ -195,9 +195,6 @@ func (st *stream) truncate(ctx context.Context, lsn LSN, m message) error {
 		}
 		if t == nil {
 			continue
-		}
-		if err := st.room(ctx); err != nil {
-			return err
 		}
 		st.out.truncate(t, st.block(lsn))
 		st.advance(messageTypes['T'])

@@ -15,17 +15,19 @@ const (
 	// walsender flushes each change as a packet of its own; a reader that is woken for each
 	// slows the sender down. Measured: 2.7 times the transactions at a sixth of the CPU.
 	coalescePause = 200 * time.Microsecond
-	// behindAfter is how many reads in a row must find data waiting, until the reader counts
-	// as behind.
-	behindAfter = 4
+	// busyAfter is how many reads in a row must find data waiting, until the reader pauses.
+	busyAfter = 4
+	// behindBy is how old a transaction is whose reader is behind.
+	behindBy = time.Second
 )
 
 // coalescer reads a connection through a large buffer, and while there is always more to read,
 // in fewer and larger reads. One goroutine uses it.
 type coalescer struct {
-	buf  *bufio.Reader
-	conn io.Reader
-	busy int // reads in a row that did not have to wait
+	buf    *bufio.Reader
+	conn   io.Reader
+	busy   int  // reads in a row that did not have to wait
+	behind bool // what is read is old: a pause costs nobody anything
 }
 
 func newCoalescer(conn io.Reader) *coalescer {
@@ -43,7 +45,7 @@ func (c *coalescer) buffered() int { return c.buf.Buffered() }
 type socket struct{ *coalescer }
 
 func (s socket) Read(p []byte) (int, error) {
-	if s.busy >= behindAfter {
+	if s.behind || s.busy >= busyAfter {
 		time.Sleep(coalescePause)
 	}
 	began := time.Now()

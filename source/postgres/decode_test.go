@@ -2,9 +2,9 @@ package postgres
 
 import (
 	"encoding/base64"
-	"encoding/hex"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"connectd/record"
@@ -167,48 +167,79 @@ func tupleOf(texts ...string) []byte {
 	return p
 }
 
+// fullTuple has a value for every column of everyForm.
+var fullTuple = tupleOf("1", "text", "1.50", "2.50", "2016-11-04 11:51:30.123456+00", "2016-11-04 11:51:30", "2016-11-04", "11:51:30",
+	"P1DT1S", `\x01`, `"a"=>"b", "n"=>NULL`, "(1,2)", "$1.00", "100000001", `{1.5,NULL,{2}}`, "a")
+
+// seedMessages are whole messages of each kind.
+func seedMessages() [][]byte {
+	id := []byte{0, 0, 0, 1}
+	return [][]byte{
+		slices.Concat([]byte{'I'}, id, []byte{'N'}, fullTuple),
+		slices.Concat([]byte{'U'}, id, []byte{'O'}, fullTuple, []byte{'N'}, fullTuple),
+		slices.Concat([]byte{'U'}, id, []byte{'N'}, fullTuple),
+		slices.Concat([]byte{'D'}, id, []byte{'K'}, fullTuple),
+		slices.Concat([]byte{'T', 0, 0, 0, 1, 0}, id),
+		slices.Concat([]byte{'B'}, make([]byte, 20)),
+		slices.Concat([]byte{'C'}, make([]byte, 25)),
+	}
+}
+
+// tryMessage handles data, which may be anything: a wrong row or a panic is a failure.
+func tryMessage(t *testing.T, table *table, data []byte) {
+	t.Helper()
+	if len(data) > 0 && data[0] == 'R' {
+		m := message{rest: data[1:]}
+		_, _ = m.relation() // what it announces is then read from a catalog
+		return
+	}
+	st := offline(table)
+	before := string(data)
+	err := st.handle(t.Context(), 7, data)
+	if string(data) != before {
+		t.Error("the message was changed: it may be needed again")
+	}
+	if err != nil {
+		return
+	}
+	for _, r := range st.out.batch.Records {
+		if r.Change == nil {
+			continue
+		}
+		for _, v := range []record.Value{r.Change.Before, r.Change.After} {
+			if !v.IsNull() && len(v.Items) != len(table.columns) {
+				t.Errorf("a row of %d cells, want %d", len(v.Items), len(table.columns))
+			}
+		}
+	}
+}
+
+// TestBrokenMessages cuts messages off at each byte, and puts bytes with a meaning at each place.
+func TestBrokenMessages(t *testing.T) {
+	table := everyForm(t)
+	for _, whole := range seedMessages() {
+		for end := range whole {
+			st := offline(table)
+			if err := st.handle(t.Context(), 7, whole[:end]); err == nil {
+				t.Errorf("message %q of %d bytes cut off at %d: no error", whole[0], len(whole), end)
+			}
+			for _, c := range []byte("\x00\x01\xff\x7f{}\"\\nu,()=-:. T") {
+				broken := slices.Clone(whole)
+				broken[end] = c
+				tryMessage(t, table, broken)
+			}
+		}
+	}
+}
+
 // FuzzMessage gives messages to the decoder as a server that is broken or hostile might.
 func FuzzMessage(f *testing.F) {
 	table := everyForm(f)
-	values := tupleOf("1", "text", "1.50", "2.50", "2016-11-04 11:51:30.123456+00", "2016-11-04 11:51:30", "2016-11-04", "11:51:30",
-		"P1DT1S", `\x01`, `"a"=>"b"`, "(1,2)", "$1.00", "100000001", `{1.5,NULL}`, "a")
-	id := []byte{0, 0, 0, 1}
-	join := func(parts ...[]byte) (p []byte) {
-		for _, part := range parts {
-			p = append(p, part...)
-		}
-		return p
+	for _, m := range seedMessages() {
+		f.Add(m)
 	}
-	f.Add(join([]byte{'I'}, id, []byte{'N'}, values))
-	f.Add(join([]byte{'U'}, id, []byte{'O'}, values, []byte{'N'}, values))
-	f.Add(join([]byte{'D'}, id, []byte{'K'}, values))
-	f.Add(join([]byte{'T'}, []byte{0, 0, 0, 1, 0}, id))
-	f.Add(join([]byte{'B'}, make([]byte, 20)))
-	f.Add(join([]byte{'C'}, make([]byte, 25)))
-	seedHex, _ := hex.DecodeString("5200000001007075626c69630061006400010069640000000017ffffffff")
-	m := message{rest: seedHex[1:]}
-	_, _ = m.relation()
-	f.Fuzz(func(t *testing.T, data []byte) {
-		st := offline(table)
-		before := string(data)
-		err := st.handle(t.Context(), 7, data)
-		if string(data) != before {
-			t.Error("the message was changed: it may be needed again")
-		}
-		if err != nil {
-			return
-		}
-		for _, r := range st.out.batch.Records {
-			if r.Change == nil {
-				continue
-			}
-			for _, v := range []record.Value{r.Change.Before, r.Change.After} {
-				if !v.IsNull() && len(v.Items) != len(table.columns) {
-					t.Errorf("a row of %d cells, want %d", len(v.Items), len(table.columns))
-				}
-			}
-		}
-	})
+	f.Add([]byte("R\x00\x00\x00\x01public\x00t\x00d\x00\x01\x00id\x00\x00\x00\x00\x17\xff\xff\xff\xff"))
+	f.Fuzz(func(t *testing.T, data []byte) { tryMessage(t, table, data) })
 }
 
 // FuzzCopy does the same with rows of COPY.
@@ -221,8 +252,8 @@ func FuzzCopy(f *testing.F) {
 	f.Add([]byte("1\tx\\ty\t1.5\t2.50\t2016-11-04 11:51:30+00\t\\N\t\\N\t\\N\t\\N\t\\\\x01\t\\N\t(1,2)\t$1.00\t1\t{1}\ta\n"))
 	f.Fuzz(func(t *testing.T, row []byte) {
 		cells, err := table.copied(new(record.Batch), columns, row)
-		if err == nil && len(cells) != len(columns) {
-			t.Errorf("%d cells", len(cells))
+		if err == nil && len(cells) != table.cells {
+			t.Errorf("%d cells, want %d", len(cells), table.cells)
 		}
 	})
 }

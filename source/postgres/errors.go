@@ -67,6 +67,9 @@ func (s *Source) hint(pg *pgconn.PgError) string {
 	case "53400":
 		return "raise max_replication_slots, or drop a slot that nobody reads"
 	case "55000", "58P01":
+		if !strings.Contains(pg.Message, "no longer") && !strings.Contains(pg.Message, "removed") && !strings.Contains(pg.Message, "invalidated") {
+			return ""
+		}
 		return "changes are lost; set snapshot.mode to when_needed to read the tables again"
 	}
 	return ""

@@ -29,6 +29,10 @@ func (s *Source) server(ctx context.Context, c *catalog) (server, error) {
 	if walLevel != "logical" && s.config.Mode != "initial_only" {
 		return srv, connect.Permanent(fmt.Errorf(`wal_level is %q, want "logical"; run ALTER SYSTEM SET wal_level = logical and restart PostgreSQL`, walLevel))
 	}
+	if s.config.Failover && srv.version < 170000 {
+		s.log.Warn("slot.failover needs PostgreSQL 17; standbys will not have the slot", "version", srv.version/10000)
+	}
+	s.failover = s.config.Failover && srv.version >= 170000
 	if srv.version < 130000 {
 		return srv, connect.Permanent(fmt.Errorf("PostgreSQL %d is too old, want 13 or newer", srv.version/10000))
 	}

@@ -56,7 +56,7 @@ func (s *Source) slot(ctx context.Context, c *catalog) (slot, error) {
 // shows everything before them, which lives until the next command on conn.
 func (s *Source) createSlot(ctx context.Context, conn *pgconn.PgConn) (LSN, string, error) {
 	sql := fmt.Sprintf("CREATE_REPLICATION_SLOT %s LOGICAL %s EXPORT_SNAPSHOT", identifier(s.config.Slot), s.config.Plugin)
-	if s.config.Failover {
+	if s.failover {
 		sql = fmt.Sprintf("CREATE_REPLICATION_SLOT %s LOGICAL %s (SNAPSHOT 'export', FAILOVER)", identifier(s.config.Slot), s.config.Plugin)
 	}
 	made, err := pglogrepl.ParseCreateReplicationSlot(conn.Exec(ctx, sql))

@@ -22,6 +22,7 @@ type Source struct {
 	capture   *capture
 	forms     *forms
 	partition []byte          // of the stored offset
+	failover  bool            // create the slot as a failover slot: wanted, and the server can
 	headers   []record.Header // of every record
 }
 

@@ -83,9 +83,9 @@ func (s *Source) stream(ctx context.Context, t *connect.SourceTask, c *catalog, 
 	if err := s.whenFree(ctx, func() error { return st.begin(ctx) }); err != nil {
 		return err
 	}
-	t.Report(connect.Progress{Phase: "streaming", Detail: fmt.Sprintf("reading slot %q from %s", s.config.Slot, start.commit)})
+	st.report()
 	s.log.Info("streaming", "slot", s.config.Slot, "lsn", start.commit.String())
-	if err := st.run(ctx); err != nil {
+	if err := st.run(ctx); err != nil && ctx.Err() == nil {
 		return err
 	}
 	if err := st.drain(); err != nil {
@@ -190,6 +190,11 @@ func (st *stream) copyData(ctx context.Context, data []byte) error {
 		m.uint64() // the server's clock
 		if m.bad {
 			return errTruncated
+		}
+		if len(m.rest) > 0 && m.rest[0] != 'B' && m.rest[0] != 'C' {
+			if err := st.room(ctx); err != nil {
+				return err
+			}
 		}
 		if err := st.handle(ctx, lsn, m.rest); err != nil {
 			return err
@@ -337,7 +342,17 @@ func (st *stream) sendStatus(now time.Time) error {
 	}
 	st.status, st.told = now, confirmed
 	fault.Point("source.confirmed")
+	st.report()
 	return nil
+}
+
+// report shows where the stream is.
+func (st *stream) report() {
+	st.task.Report(connect.Progress{
+		Phase:  "streaming",
+		Detail: fmt.Sprintf("reading slot %q, at %s, confirmed up to %s", st.source.config.Slot, max(st.walEnd, st.pos.lsn), st.told),
+		Gauges: map[string]float64{"connectd_slot_unconfirmed_bytes": float64(max(st.walEnd, st.pos.lsn) - st.told)},
+	})
 }
 
 // drain sends what is batched, waits until it is durable, and confirms it.

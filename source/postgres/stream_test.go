@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"connectd/connect"
 	"connectd/internal/testenv"
 	"connectd/record"
 )
@@ -122,7 +123,7 @@ func TestServerRestart(t *testing.T) {
 	if err := p.Restart("immediate"); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.wait(); err == nil || !strings.Contains(err.Error(), "receive: ") {
+	if err := r.wait(); err == nil || connect.IsPermanent(err) {
 		t.Errorf("error of the crash: %v", err)
 	}
 	d.exec(t, "INSERT INTO a VALUES (1002)")

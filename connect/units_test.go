@@ -1,0 +1,132 @@
+package connect
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"math"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestHistogramQuantile(t *testing.T) {
+	var h Histogram
+	for n := range 1000 {
+		h.Observe(time.Duration(n+1) * time.Millisecond)
+	}
+	for _, c := range []struct {
+		q    float64
+		want time.Duration
+	}{{0.5, 500 * time.Millisecond}, {0.95, 950 * time.Millisecond}, {1, time.Second}} {
+		got := h.Quantile(c.q)
+		if off := math.Abs(float64(got-c.want)) / float64(c.want); off > 0.2 || got < c.want {
+			t.Errorf("quantile %v is %s, want %s or up to a fifth more", c.q, got, c.want)
+		}
+	}
+	var other, difference Histogram
+	other.Observe(-time.Hour) // clocks differ
+	difference.Merge(&h)
+	difference.Merge(&other)
+	if n := difference.Count(); n != 1001 {
+		t.Errorf("count %d after merge", n)
+	}
+	difference.Sub(&h)
+	if n, q := difference.Count(), difference.Quantile(0.5); n != 1 || q != time.Microsecond {
+		t.Errorf("count %d, median %s; want the one that was added", n, q)
+	}
+}
+
+func TestHistogramBucketsMeet(t *testing.T) {
+	for i := range histogramBuckets - 1 {
+		edge := int64(upper(i))
+		if bucketOf(edge-1) != i || bucketOf(edge) != i+1 {
+			t.Fatalf("%d µs is the upper end of bucket %d, but %d and %d are in %d and %d", edge, i, edge-1, edge, bucketOf(edge-1), bucketOf(edge))
+		}
+	}
+}
+
+func TestTaskBacksOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &Connector{Name: "c", common: &common{RestartDelay: time.Second, RestartDelayMax: time.Minute}}
+		var starts []time.Time
+		permanent := errors.New("no such table")
+		task := newTask(c, 0, slog.New(slog.NewTextHandler(io.Discard, nil)), func(ctx context.Context, _ *task) error {
+			starts = append(starts, time.Now())
+			switch len(starts) {
+			case 9:
+				time.Sleep(healthy) // then the pauses begin anew
+			case 11:
+				return Permanent(permanent)
+			}
+			return errors.New("connection refused")
+		})
+		task.start(t.Context())
+		task.wait()
+		for i := 1; i < len(starts); i++ {
+			pause := starts[i].Sub(starts[i-1])
+			bound := min(time.Second<<(i-1), time.Minute)
+			switch i {
+			case 9:
+				pause, bound = pause-healthy, time.Second
+			case 10:
+				bound = 2 * time.Second
+			}
+			if pause <= 0 || pause > bound {
+				t.Errorf("pause %d is %s, want up to %s", i, pause, bound)
+			}
+		}
+		s := task.status()
+		if s.State != Failed || !errors.Is(s.Cause, permanent) || s.Restarts != 10 || len(starts) != 11 {
+			t.Errorf("state %s, cause %v, restarts %d, starts %d", s.State, s.Cause, s.Restarts, len(starts))
+		}
+	})
+}
+
+// tenant is a holder of a budget.
+type tenant struct{ early, rooms int }
+
+func (h *tenant) flushEarly() { h.early++ }
+func (h *tenant) room()       { h.rooms++ }
+
+func TestBudget(t *testing.T) {
+	b := newBudget(100)
+	small, large := &tenant{}, &tenant{}
+	if b.take(small, 30) || b.take(large, 60) {
+		t.Fatal("full below the limit")
+	}
+	if !b.take(small, 20) || large.early != 1 || small.early != 0 {
+		t.Fatalf("above the limit the one that holds most is to flush: small %+v, large %+v", small, large)
+	}
+	b.give(large, 5)
+	if small.rooms != 0 || large.early != 2 {
+		t.Fatalf("room was told with no quarter free: small %+v, large %+v", small, large)
+	}
+	b.give(large, 50)
+	if small.rooms != 1 || large.rooms != 0 {
+		t.Fatalf("room is for those that wait: small %+v, large %+v", small, large)
+	}
+}
+
+func TestIntent(t *testing.T) {
+	i := newIntent(42, "01234567")
+	text := i.metadata()
+	if len(text) > 130 {
+		t.Errorf("%d bytes: %s", len(text), text)
+	}
+	back, err := parseIntent(text, 41)
+	if err != nil || back.End != 42 || back.ID != i.ID || back.Config != "01234567" || back.Time != i.Time {
+		t.Errorf("%s is read as %+v, %v", text, back, err)
+	}
+	for _, foreign := range []string{"", "hello", "{}", `{"v":1}`, "[1]"} {
+		if back, err := parseIntent(foreign, 0); back != nil || err != nil {
+			t.Errorf("%q is read as %+v, %v", foreign, back, err)
+		}
+	}
+	for _, wrong := range []string{`{"v":2,"end":5,"id":"ab"}`, `{"v":1,"end":5,"id":"ab"}`} {
+		if _, err := parseIntent(wrong, 5); err == nil {
+			t.Errorf("%s at offset 5 is accepted", wrong)
+		}
+	}
+}
