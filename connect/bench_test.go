@@ -147,9 +147,12 @@ func TestSourcePipelineAllocations(t *testing.T) {
 type discard struct{ rows int }
 
 func (d *discard) Open(context.Context, record.Partition) (Writer, error) { return d, nil }
-func (d *discard) Write(_ context.Context, b *record.Batch) error         { d.rows += len(b.Records); return nil }
-func (d *discard) Flush(context.Context, record.Range) error              { return nil }
-func (d *discard) Close() error                                           { return nil }
+func (d *discard) Write(_ context.Context, b *record.Batch) error {
+	d.rows += len(b.Records)
+	return nil
+}
+func (d *discard) Flush(context.Context, record.Range) error { return nil }
+func (d *discard) Close() error                              { return nil }
 
 // BenchmarkSinkTake is what a record costs from the fetched message to the writer.
 func BenchmarkSinkTake(b *testing.B) {
@@ -164,7 +167,7 @@ func BenchmarkSinkTake(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := p.open(); err != nil {
+	if err := p.open(b.Context()); err != nil {
 		b.Fatal(err)
 	}
 	msgs := make([]kafka.Message, benchBatch)
@@ -180,7 +183,7 @@ func BenchmarkSinkTake(b *testing.B) {
 			msgs[i].Offset = offset
 			offset++
 		}
-		if err := p.takeAll(msgs); err != nil {
+		if err := p.takeAll(b.Context(), msgs); err != nil {
 			b.Fatal(err)
 		}
 	}

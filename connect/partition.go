@@ -31,9 +31,8 @@ type partition struct {
 	inbox  inbox
 	stop   chan struct{}
 	done   chan struct{}
-	early  chan struct{} // one slot: flush, memory is short
-	ctx    context.Context
-	cancel context.CancelCauseFunc
+	early  chan struct{}           // one slot: flush, memory is short
+	cancel context.CancelCauseFunc // ends run at once
 
 	writer  Writer
 	starter bool // the writer keeps its offset itself
@@ -45,9 +44,9 @@ type partition struct {
 
 	// [start, next) is taken and not durable in the target.
 	start, next int64
-	known       int64   // the committed offset; never commit a lower one. -1 for none
-	owed        bool    // start is above known, or not committed yet
-	intent      *intent // the flush that is under way, perhaps since an earlier life
+	known       int64           // the committed offset; never commit a lower one. -1 for none
+	owed        bool            // start is above known, or not committed yet
+	intent      *intent         // the flush that is under way, perhaps since an earlier life
 	refused     map[int64]error // records of the range that the target has refused
 	tally       rangeTally
 	letters     []kafka.Message
@@ -81,7 +80,6 @@ func (t *sinkTask) newPartition(c kafka.Commit, start int64) (*partition, error)
 	p.inbox.ready = make(chan struct{}, 1)
 	p.durable.Store(start)
 	p.logEnd.Store(start)
-	p.ctx, p.cancel = context.WithCancelCause(context.Background()) // outlives the task's, to flush
 	var err error
 	if p.intent, err = parseIntent(c.Metadata, c.Offset); err != nil {
 		return nil, Permanent(fmt.Errorf("partition %s: %w", p.id, err))
@@ -105,23 +103,23 @@ func stopped() *time.Timer {
 
 // run is the partition's goroutine. What the target refuses for the moment is tried again in
 // place, with a new writer and the same range.
-func (p *partition) run() {
+func (p *partition) run(ctx context.Context) {
 	defer close(p.done)
 	defer p.leave()
 	for {
-		err := guarded(p.serve)
+		err := guarded(func() error { return p.serve(ctx) })
 		if closing := p.close(); err == nil {
 			err = closing
 		}
 		switch {
-		case p.ctx.Err() != nil:
+		case ctx.Err() != nil:
 			return
 		case err == nil:
 			return
 		case errors.Is(err, kafka.ErrFenced):
 			// The group is about to say so as well, see fenced.
 			p.log.Warn("partition is lost; nothing more is written for it", "err", err)
-			p.fenced()
+			p.fenced(ctx)
 			return
 		}
 		var refused *RecordErrors
@@ -134,7 +132,7 @@ func (p *partition) run() {
 			p.task.fail(err)
 			return
 		}
-		if !p.retry(err) {
+		if !p.retry(ctx, err) {
 			return
 		}
 	}
@@ -162,7 +160,7 @@ func (p *partition) refuse(refused *RecordErrors) error {
 
 // retry waits before another try. It says no when the partition is to end, or when
 // errors.retry.timeout is over, which fails the task.
-func (p *partition) retry(err error) bool {
+func (p *partition) retry(ctx context.Context, err error) bool {
 	if p.failing.IsZero() {
 		p.failing = time.Now()
 	}
@@ -171,7 +169,7 @@ func (p *partition) retry(err error) bool {
 		return false
 	}
 	pause := p.backoff.next()
-	p.log.Warn("target refuses; trying again", "in", pause.Round(time.Millisecond), "err", err)
+	p.log.Warn("partition can not go on; trying again", "in", pause.Round(time.Millisecond), "err", err)
 	p.task.degrade(p.id.String(), err)
 	p.task.count.retries.Add(1)
 	p.rewind(p.start)
@@ -179,7 +177,7 @@ func (p *partition) retry(err error) bool {
 	case <-time.After(pause):
 		return true
 	case <-p.stop:
-	case <-p.ctx.Done():
+	case <-ctx.Done():
 	}
 	return false
 }
@@ -188,10 +186,11 @@ func (p *partition) retry(err error) bool {
 const fencedPatience = time.Minute
 
 // fenced waits for the group to take the partition away. When it does not, the task joins anew.
-func (p *partition) fenced() {
+func (p *partition) fenced(ctx context.Context) {
+	p.task.budget.give(p, p.inbox.rewind(nowhere))
 	select {
 	case <-p.stop:
-	case <-p.ctx.Done():
+	case <-ctx.Done():
 	case <-time.After(fencedPatience):
 		p.task.fail(fmt.Errorf("partition %s: the group refuses its commits and does not take it away; joining again", p.id))
 	}
@@ -227,8 +226,8 @@ func (p *partition) close() error {
 }
 
 // open opens a writer. One that keeps its own offset decides where to start.
-func (p *partition) open() error {
-	w, err := p.task.sink.Open(p.ctx, p.id)
+func (p *partition) open(ctx context.Context) error {
+	w, err := p.task.sink.Open(ctx, p.id)
 	if err != nil {
 		return fmt.Errorf("open partition %s: %w", p.id, err)
 	}
@@ -238,7 +237,7 @@ func (p *partition) open() error {
 		return nil
 	}
 	p.intent = nil
-	next, found, err := s.Start(p.ctx)
+	next, found, err := s.Start(ctx)
 	if err != nil {
 		return fmt.Errorf("start partition %s: %w", p.id, err)
 	}
@@ -251,8 +250,8 @@ func (p *partition) open() error {
 }
 
 // serve opens a writer and writes until the partition ends or something fails.
-func (p *partition) serve() error {
-	if err := p.open(); err != nil {
+func (p *partition) serve(ctx context.Context) error {
+	if err := p.open(ctx); err != nil {
 		return err
 	}
 	if p.owed {
@@ -262,27 +261,27 @@ func (p *partition) serve() error {
 	defer check.Stop()
 	for {
 		select {
-		case <-p.ctx.Done():
-			return context.Cause(p.ctx)
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		case <-p.stop:
-			return p.drain()
+			return p.drain(ctx)
 		default:
 		}
 		var err error
 		select {
-		case <-p.ctx.Done():
+		case <-ctx.Done():
 		case <-p.stop:
 		case <-p.inbox.ready:
-			err = p.receive()
+			err = p.receive(ctx)
 		case <-p.linger.C:
-			err = p.flush()
+			err = p.flush(ctx)
 		case <-p.early:
-			err = p.flush()
+			err = p.flush(ctx)
 		case <-p.settle.C:
-			err = p.settleUp()
+			err = p.settleUp(ctx)
 		case <-check.C:
 			if p.intent != nil {
-				err = p.checkRecovery()
+				err = p.checkRecovery(ctx)
 				check.Reset(recoveryCheck)
 			}
 		}
@@ -294,11 +293,11 @@ func (p *partition) serve() error {
 
 // drain flushes what is taken and commits. A flush of an earlier life that can not be finished
 // now stays in the group's offset, for the next owner.
-func (p *partition) drain() error {
-	if err := p.flush(); err != nil {
+func (p *partition) drain(ctx context.Context) error {
+	if err := p.flush(ctx); err != nil {
 		return err
 	}
-	return p.settleUp()
+	return p.settleUp(ctx)
 }
 
 // flushEarly and room are called by the budget.

@@ -12,7 +12,7 @@ import (
 
 // flush makes [start, next) durable in the target. While an earlier life's flush is unfinished
 // only its exact range is flushed, when it is complete.
-func (p *partition) flush() error {
+func (p *partition) flush(ctx context.Context) error {
 	p.linger.Stop()
 	end := p.next
 	switch {
@@ -27,7 +27,7 @@ func (p *partition) flush() error {
 		return Permanent(fmt.Errorf("partition %s, offsets %d to %d: %w", p.id, p.start, end-1, err))
 	}
 	if len(p.letters) > 0 {
-		if err := p.task.letters.send(p.ctx, p.letters); err != nil {
+		if err := p.task.letters.send(ctx, p.letters); err != nil {
 			return fmt.Errorf("write dead letters: %w", err)
 		}
 		p.letters = nil
@@ -35,7 +35,7 @@ func (p *partition) flush() error {
 	// A range in which nothing is left to write needs no intent; but a writer that keeps its own
 	// offset has to move it, and a flush that was begun has to be ended.
 	if p.tally.written > 0 || p.intent != nil || p.starter {
-		if err := p.put(end); err != nil {
+		if err := p.put(ctx, end); err != nil {
 			return err
 		}
 	}
@@ -44,7 +44,7 @@ func (p *partition) flush() error {
 }
 
 // put writes [start, end) to the target under the protection of an intent.
-func (p *partition) put(end int64) error {
+func (p *partition) put(ctx context.Context, end int64) error {
 	r := record.Range{Partition: p.id, Start: p.start, End: end}
 	if p.intent == nil {
 		p.intent = newIntent(end, p.task.connector.hash)
@@ -54,14 +54,14 @@ func (p *partition) put(end int64) error {
 		p.intent = nil // range and offset are one transaction in the target
 	} else if !p.intent.committed {
 		// This also commits the end of the flush before.
-		if err := p.commit(p.start, p.intent.metadata()); err != nil {
+		if err := p.commit(ctx, p.start, p.intent.metadata()); err != nil {
 			return err
 		}
 		p.intent.committed = true
 	}
 	fault.Point("sink.intent")
 	began := time.Now()
-	if err := p.writer.Flush(p.ctx, r); err != nil {
+	if err := p.writer.Flush(ctx, r); err != nil {
 		return fmt.Errorf("flush partition %s, offsets %d to %d: %w", p.id, r.Start, r.End-1, err)
 	}
 	// Order of truth, 1: the range is durable in the target; its offset follows in settleUp, or
@@ -89,7 +89,7 @@ func (p *partition) flushed(end int64) {
 		p.failing = time.Time{}
 		p.backoff.reset()
 		p.task.degrade(p.id.String(), nil)
-		p.log.Info("target takes data again")
+		p.log.Info("partition goes on")
 	}
 	p.settle.Reset(settlePause)
 }
@@ -105,20 +105,20 @@ func (t *rangeTally) check() error {
 }
 
 // settleUp commits the end of the last flush, unless an intent already stands on it.
-func (p *partition) settleUp() error {
+func (p *partition) settleUp(ctx context.Context) error {
 	if !p.owed || p.intent != nil {
 		return nil
 	}
 	// Order of truth, 2: only what is durable in the target is committed.
-	return p.commit(p.start, "")
+	return p.commit(ctx, p.start, "")
 }
 
 // commit stores offset and metadata in the group, which refuses it when the partition is lost.
-func (p *partition) commit(offset int64, metadata string) error {
+func (p *partition) commit(ctx context.Context, offset int64, metadata string) error {
 	if offset < p.known {
 		return Permanent(fmt.Errorf("partition %s: offset %d is below the committed %d: not committed", p.id, offset, p.known))
 	}
-	if err := p.task.group.Commit(p.ctx, []kafka.Commit{{Partition: p.id, Offset: offset, Metadata: metadata}}); err != nil {
+	if err := p.task.group.Commit(ctx, []kafka.Commit{{Partition: p.id, Offset: offset, Metadata: metadata}}); err != nil {
 		return err
 	}
 	passed := offset > p.known
@@ -136,13 +136,13 @@ const recoveryCheck = 2 * time.Second
 
 // checkRecovery ends the wait for records that are not there any more: the last offsets of the
 // range may be those of compacted records and of transaction markers, which no fetch shows.
-func (p *partition) checkRecovery() error {
-	ctx, cancel := context.WithTimeout(p.ctx, recoveryCheck)
+func (p *partition) checkRecovery(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, recoveryCheck)
 	defer cancel()
 	empty, err := p.task.admin.Empty(ctx, p.id, p.next, p.intent.End)
 	if err != nil || !empty {
 		return nil // they are on their way; the next check will tell
 	}
 	p.next = p.intent.End
-	return p.flush()
+	return p.flush(ctx)
 }

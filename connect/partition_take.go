@@ -1,6 +1,7 @@
 package connect
 
 import (
+	"context"
 	"fmt"
 
 	"connectd/kafka"
@@ -15,11 +16,11 @@ const (
 )
 
 // stopping says whether nothing more is to be taken.
-func (p *partition) stopping() bool {
+func (p *partition) stopping(ctx context.Context) bool {
 	select {
 	case <-p.stop:
 		return true
-	case <-p.ctx.Done():
+	case <-ctx.Done():
 		return true
 	default:
 		return false
@@ -27,16 +28,16 @@ func (p *partition) stopping() bool {
 }
 
 // receive takes what is in the inbox.
-func (p *partition) receive() error {
+func (p *partition) receive(ctx context.Context) error {
 	fetches, resume := p.inbox.take()
 	if resume {
 		p.task.ask(p)
 	}
 	for i := range fetches {
-		if err := p.takeAll(fetches[i].Messages); err != nil {
+		if err := p.takeAll(ctx, fetches[i].Messages); err != nil {
 			return err
 		}
-		if p.stopping() {
+		if p.stopping(ctx) {
 			return nil // without the fetches that follow: an offset must not be left out
 		}
 		if fetches[i].Err != nil {
@@ -49,17 +50,17 @@ func (p *partition) receive() error {
 }
 
 // takeAll takes messages, which follow on those before, and flushes where a range is full.
-func (p *partition) takeAll(msgs []kafka.Message) error {
-	for len(msgs) > 0 && !p.stopping() {
+func (p *partition) takeAll(ctx context.Context, msgs []kafka.Message) error {
+	for len(msgs) > 0 && !p.stopping(ctx) {
 		n, full := p.fits(msgs)
 		if n > 0 {
-			if err := p.take(msgs[:n]); err != nil {
+			if err := p.take(ctx, msgs[:n]); err != nil {
 				return err
 			}
 			msgs = msgs[n:]
 		}
 		if full {
-			if err := p.flush(); err != nil {
+			if err := p.flush(ctx); err != nil {
 				return err
 			}
 		}
@@ -91,7 +92,7 @@ func (p *partition) fits(msgs []kafka.Message) (n int, full bool) {
 }
 
 // take decodes and transforms messages and gives their records to the writer.
-func (p *partition) take(msgs []kafka.Message) error {
+func (p *partition) take(ctx context.Context, msgs []kafka.Message) error {
 	if p.tally.consumed == 0 && p.intent == nil {
 		p.linger.Reset(p.config.Linger)
 	}
@@ -131,7 +132,7 @@ func (p *partition) take(msgs []kafka.Message) error {
 		}
 	}
 	if len(b.Records) > 0 {
-		if err := p.write(msgs); err != nil {
+		if err := p.write(ctx, msgs); err != nil {
 			return err
 		}
 	}
@@ -140,10 +141,10 @@ func (p *partition) take(msgs []kafka.Message) error {
 }
 
 // write gives the batch to the writer. msgs are what it was decoded from.
-func (p *partition) write(msgs []kafka.Message) error {
+func (p *partition) write(ctx context.Context, msgs []kafka.Message) error {
 	b := &p.batch
 	n := len(b.Records)
-	if err := p.writer.Write(p.ctx, b); err != nil {
+	if err := p.writer.Write(ctx, b); err != nil {
 		return fmt.Errorf("write partition %s, offsets %d to %d: %w", p.id, msgs[0].Offset, msgs[len(msgs)-1].Offset, err)
 	}
 	if len(b.Records) != n {

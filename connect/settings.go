@@ -166,7 +166,7 @@ type sinkSettings struct {
 	MaxBytes config.Size   `yaml:"batch.max.bytes" doc:"flush a partition after this much data"`
 	Linger   time.Duration `yaml:"linger.ms" doc:"flush a partition when its first record has waited this long"`
 	OnGap    string        `yaml:"on.offset.gap" values:"fail,skip" doc:"what to do when Kafka has deleted records that were not read yet"`
-	Protocol string        `yaml:"consumer.group.protocol" values:"classic,consumer" doc:"group protocol: classic, or consumer for KIP-848"`
+	Protocol string        `yaml:"consumer.group.protocol" values:"classic,consumer" doc:"group protocol: classic, or consumer for KIP-848; the worker's group.protocol when it is not set"`
 }
 
 func (s *sinkSettings) Defaults() {
@@ -175,7 +175,6 @@ func (s *sinkSettings) Defaults() {
 	s.MaxBytes = 16 << 20
 	s.Linger = time.Second
 	s.OnGap = "fail"
-	s.Protocol = "classic"
 }
 
 func (s *sinkSettings) Validate(r *config.Report) {

@@ -272,7 +272,9 @@ func (t *sinkTask) begin(ctx context.Context, commits []kafka.Commit) error {
 		t.mu.Lock()
 		t.parts[c.Partition] = p
 		t.mu.Unlock()
-		go p.run()
+		life, cancel := context.WithCancelCause(context.Background()) // outlives ctx, to flush
+		p.cancel = cancel
+		go p.run(life)
 	}
 	return nil
 }

@@ -82,13 +82,27 @@ func (t *topics) publish(ctx context.Context, to *topic, key, value *record.Sche
 		if p.schema == nil || p.schema == *p.last {
 			continue
 		}
-		if !to.published[p.schema] {
+		if typed(p.schema) && !to.published[p.schema] {
 			if err := t.schemas.publish(ctx, to.name, p.part, p.schema); err != nil {
 				return fmt.Errorf("publish the %s schema of topic %q: %w", p.part, to.name, err)
 			}
 			to.published[p.schema] = true
 		}
-		*p.last = p.schema
+		*p.last = p.schema // also where nothing was published, so that it is not asked again
 	}
 	return nil
+}
+
+// typed says whether s describes its values. One that leaves it to the values, such as the shape
+// of a JSON text, tells a sink nothing.
+func typed(s *record.Schema) bool {
+	if s.Type == record.AnyType || s.Elem != nil && !typed(s.Elem) || s.Key != nil && !typed(s.Key) {
+		return false
+	}
+	for i := range s.Fields {
+		if !typed(s.Fields[i].Schema) {
+			return false
+		}
+	}
+	return true
 }

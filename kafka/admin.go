@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -15,9 +16,10 @@ import (
 
 // Admin asks and changes what is not a record: topics, offsets of logs and of groups.
 type Admin struct {
-	client  *kgo.Client
-	admin   *kadm.Client
-	brokers string
+	client   *kgo.Client
+	admin    *kadm.Client
+	brokers  string
+	patience time.Duration // how long retry goes on
 }
 
 // NewAdmin builds an Admin. It connects with the first call.
@@ -30,7 +32,23 @@ func NewAdmin(s Settings) (*Admin, error) {
 }
 
 func newAdmin(client *kgo.Client, s Settings) *Admin {
-	return &Admin{client: client, admin: kadm.NewClient(client), brokers: s.brokers()}
+	return &Admin{client: client, admin: kadm.NewClient(client), brokers: s.brokers(), patience: s.Request}
+}
+
+// retry calls f again while its error is one that Kafka calls retriable, such as a coordinator or
+// a leader that is just being found, until request.timeout.ms is over.
+func (a *Admin) retry(ctx context.Context, f func() error) error {
+	for late := time.Now().Add(a.patience); ; {
+		err := f()
+		if err == nil || !kerr.IsRetriable(err) || time.Now().After(late) {
+			return err
+		}
+		select {
+		case <-time.After(metadataMin):
+		case <-ctx.Done():
+			return fmt.Errorf("%w (the last answer was: %w)", context.Cause(ctx), err)
+		}
+	}
 }
 
 // Close ends the connections.
@@ -83,10 +101,13 @@ func (a *Admin) ListOffsets(ctx context.Context, committed bool, topics ...strin
 
 // GroupOffsets are the committed offsets of a group, empty when it has none or is unknown.
 func (a *Admin) GroupOffsets(ctx context.Context, group string) ([]Commit, error) {
-	rs, err := a.admin.FetchOffsets(kadm.RequireStable(ctx), group)
-	if err == nil {
-		err = rs.Error()
-	}
+	var rs kadm.OffsetResponses
+	err := a.retry(ctx, func() (err error) {
+		if rs, err = a.admin.FetchOffsets(kadm.RequireStable(ctx), group); err == nil {
+			err = rs.Error()
+		}
+		return err
+	})
 	if errors.Is(err, kerr.GroupIDNotFound) {
 		return nil, nil
 	}
@@ -108,7 +129,8 @@ func (a *Admin) SetGroupOffsets(ctx context.Context, group string, commits []Com
 	for _, c := range commits {
 		offsets.Add(kadm.Offset{Topic: c.Partition.Topic, Partition: c.Partition.ID, At: c.Offset, LeaderEpoch: -1, Metadata: c.Metadata})
 	}
-	if err := a.admin.CommitAllOffsets(ctx, group, offsets); err != nil {
+	err := a.retry(ctx, func() error { return a.admin.CommitAllOffsets(ctx, group, offsets) })
+	if err != nil {
 		return fmt.Errorf("set offsets of group %q: %w; stop its connector first", group, explain(err, a.brokers))
 	}
 	return nil

@@ -216,7 +216,7 @@ func (g *Group) topicID(ctx context.Context, topic string) (kadm.TopicID, error)
 }
 
 // Committed reads what is committed for ps, in their order, with Offset -1 where nothing is. It
-// waits for transactions that are about to commit offsets.
+// waits, up to request.timeout.ms, for transactions that are about to commit offsets.
 func (g *Group) Committed(ctx context.Context, ps []record.Partition) ([]Commit, error) {
 	var topics []string
 	for _, p := range ps {
@@ -227,23 +227,18 @@ func (g *Group) Committed(ctx context.Context, ps []record.Partition) ([]Commit,
 	if len(topics) == 0 {
 		return nil, nil
 	}
-	for {
-		stored, err := g.admin.admin.FetchOffsetsForTopics(kadm.RequireStable(ctx), g.options.ID, topics...)
+	var stored kadm.OffsetResponses
+	err := g.admin.retry(ctx, func() (err error) {
+		stored, err = g.admin.admin.FetchOffsetsForTopics(kadm.RequireStable(ctx), g.options.ID, topics...)
 		if err == nil {
 			err = stored.Error()
 		}
-		if err == nil || errors.Is(err, kerr.GroupIDNotFound) {
-			return pick(ps, stored), nil
-		}
-		if !errors.Is(err, kerr.UnstableOffsetCommit) {
-			return nil, fmt.Errorf("read committed offsets of group %q: %w", g.options.ID, explain(err, g.admin.brokers))
-		}
-		select {
-		case <-time.After(metadataMin):
-		case <-ctx.Done():
-			return nil, fmt.Errorf("read committed offsets of group %q: a transaction holds them back: %w", g.options.ID, context.Cause(ctx))
-		}
+		return err
+	})
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
+		return nil, fmt.Errorf("read committed offsets of group %q: %w", g.options.ID, explain(err, g.admin.brokers))
 	}
+	return pick(ps, stored), nil
 }
 
 func pick(ps []record.Partition, stored kadm.OffsetResponses) []Commit {

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -85,7 +84,11 @@ func (a *Admin) ensureCompacted(ctx context.Context, topic string, log *slog.Log
 
 // load reads every partition from its start to the end that it has now.
 func (st *Store) load(ctx context.Context, admin *Admin) error {
-	logs, err := admin.listSoon(ctx, st.topic)
+	var logs map[record.Partition]Offsets
+	err := admin.retry(ctx, func() (err error) { // a new topic's leaders may not know of it yet
+		logs, err = admin.ListOffsets(ctx, true, st.topic)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -98,22 +101,6 @@ func (st *Store) load(ctx context.Context, admin *Admin) error {
 		st.next[p.ID] = next
 	}
 	return nil
-}
-
-// listSoon is ListOffsets of a topic that may have been created a moment ago, so that its leaders
-// do not know of it yet.
-func (a *Admin) listSoon(ctx context.Context, topic string) (map[record.Partition]Offsets, error) {
-	for tries := 1; ; tries++ {
-		logs, err := a.ListOffsets(ctx, true, topic)
-		if err == nil || tries == unknownTopicRetries || !kerr.IsRetriable(err) {
-			return logs, err
-		}
-		select {
-		case <-time.After(metadataMin):
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
 }
 
 // apply takes r if it is newer than what is known of its key, and says whether it was.

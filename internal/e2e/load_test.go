@@ -102,7 +102,7 @@ func (l *load) insert(table, n int) string {
 	case 2:
 		return `INSERT INTO readings SELECT i % 50, i, i / 7.0, i / 3.0, decode(md5(i::text), 'hex'), '2026-03-01 00:00:00+02'::timestamptz + i * interval '1 ms' FROM ` + series
 	case 3:
-		return `INSERT INTO people SELECT i, (enum_range(NULL::mood))[i % 3 + 1], CASE WHEN i % 5 = 0 THEN NULL ELSE ARRAY['a' || i, NULL, 'c,"d'] END,
+		return `INSERT INTO people SELECT i, (enum_range(NULL::mood))[i % 3 + 1], CASE WHEN i % 5 = 0 THEN ARRAY[]::text[] ELSE ARRAY['a' || i, NULL, 'c,"d'] END,
 			time '00:00' + i * interval '1.5 second', json_build_object('k', i), CASE WHEN i % 50 = 0 THEN repeat(md5(i::text), 200) END FROM ` + series
 	}
 	return `INSERT INTO audit SELECT i, CASE WHEN i % 9 = 0 THEN NULL ELSE 'did ' || i END FROM ` + series

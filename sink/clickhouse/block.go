@@ -46,7 +46,8 @@ func (b *block) release(spare *columnPool) {
 	for i := range b.columns {
 		spare.put(b.columns[i].kind, b.columns[i].cells, b.columns[i].sent)
 	}
-	spare.offsets.Put(&b.offsets)
+	offsets := b.offsets[:0] // a variable of its own: the pool's next user has its address
+	spare.offsets.Put(&offsets)
 	b.columns, b.byName, b.rows, b.offsets = nil, nil, 0, nil
 }
 

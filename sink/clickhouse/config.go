@@ -36,6 +36,7 @@ type Config struct {
 	AcceptAtLeast bool `yaml:"accept.at.least.once" doc:"write to tables that can not deduplicate (Distributed, Buffer, Null, Log) although exactlyOnce is set"`
 	ManageWindow  bool `yaml:"clickhouse.dedup.window.manage" doc:"set non_replicated_deduplication_window on tables that have none; otherwise they are refused"`
 
+	Suppress    bool     `yaml:"suppressTableExistenceException" doc:"leave out and count the records of topics without a table"`
 	Create      bool     `yaml:"auto.create" alias:"auto.create.tables" doc:"create a missing table from the records"`
 	Evolve      bool     `yaml:"auto.evolve" alias:"schema.evolution" doc:"add missing columns to a table"`
 	Keys        []string `yaml:"pk.fields" doc:"key columns; empty: the fields of the record's key"`
@@ -65,6 +66,9 @@ type Config struct {
 	RowBinary   bool   `yaml:"bypassRowBinary" noeffect:"inserts are columnar and name their columns"`
 	NoCheck     bool   `yaml:"bypassSchemaValidation" noeffect:"every value is checked against its column"`
 	NoCleanup   bool   `yaml:"bypassFieldCleanup" noeffect:"fields are never renamed"`
+	Retry       string `yaml:"auto.evolve.ddl.refresh.retries" noeffect:"columns are read again after every change"`
+	StructJSON  string `yaml:"auto.evolve.struct.to.json" noeffect:"structs become JSON text; json.columns: JSON makes it the JSON type"`
+	AnyPart     string `yaml:"ignorePartitionsWhenBatching" noeffect:"an insert holds the records of one partition"`
 	Client      string `yaml:"clientVersion" noeffect:"there is one client"`
 }
 

@@ -102,6 +102,15 @@ func TestUnknownTable(t *testing.T) {
 	}
 }
 
+func TestUnknownTableSuppressed(t *testing.T) {
+	x := newTarget(t, func(c *Config) { c.Suppress = true })
+	b := orders(0, 3)
+	x.write(b, id(1))
+	if b.Skipped() != 3 {
+		t.Errorf("skipped: got %d, want 3", b.Skipped())
+	}
+}
+
 func TestWrongPassword(t *testing.T) {
 	x := newTarget(t)
 	x.cfg.Password = "wrong"

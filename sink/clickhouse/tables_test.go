@@ -259,3 +259,27 @@ func TestTombstones(t *testing.T) {
 		t.Errorf("got %v, want a failure that names the sorting column", b.Failed())
 	}
 }
+
+func TestCreateJSON(t *testing.T) {
+	x := newTarget(t, creating, func(c *Config) { c.JSON, c.Unbound = "JSON", "Decimal" })
+	s := structOf("id", int64s, "doc", named(record.StringType, record.JSONName), "any", named(record.BytesType, record.DecimalName, record.Param{Name: "scale", Value: "0"}))
+	x.write(batchOf(0,
+		keyed(s, record.OfInt(1), text(`{"a":{"b":1}}`), number("12")),
+		keyed(s, record.OfInt(2), record.Value{}, record.Value{}),
+		tombstone(s, record.OfInt(3)),
+	), id(1))
+	x.want("SELECT id, doc, any, _is_deleted FROM $db.orders ORDER BY id", "1\t{\"a\":{\"b\":1}}\t12\t0\n2\t\\N\t\\N\t0\n3\t\\N\t\\N\t1")
+}
+
+// TestKeyWithoutStruct names the column of a plain key by pk.fields.
+func TestKeyWithoutStruct(t *testing.T) {
+	x := newTarget(t, func(c *Config) { c.Keys = []string{"id"} })
+	x.query("CREATE TABLE $db.orders (id Int64, name String, _version UInt64, _is_deleted UInt8) ENGINE = ReplacingMergeTree(_version, _is_deleted) ORDER BY id")
+	key := record.Datum{Value: text("7")}
+	row := rec(structOf("name", strings_), text("seven"))
+	row.Key = key
+	x.write(batchOf(0, row), id(1))
+	x.want("SELECT id, name FROM $db.orders FINAL", "7\tseven")
+	x.write(batchOf(1, record.Record{Key: key}), id(2))
+	x.want("SELECT count() FROM $db.orders FINAL", "0")
+}

@@ -18,7 +18,7 @@ type Writer struct {
 	log    *slog.Logger
 	spare  *columnPool
 	tables map[string]*table // by topic; transforms may send records elsewhere
-	absent map[string]bool   // topics of this batch without a table, or anything to make one for
+	absent map[string]bool   // topics of this batch that need no table
 	last   *table            // of the newest record, whose topic is
 	topic  string
 }
@@ -33,7 +33,7 @@ func (w *Writer) Write(ctx context.Context, b *record.Batch) error {
 			return err
 		}
 		if t == nil {
-			b.Skip() // a delete for a table that was never made: nothing is there to delete
+			b.Skip()
 			continue
 		}
 		if err := w.add(ctx, t, b, i); err != nil {
@@ -43,8 +43,8 @@ func (w *Writer) Write(ctx context.Context, b *record.Batch) error {
 	return nil
 }
 
-// table is the table of the i-th record, created if need be; nil when there is none and nothing
-// to create it for.
+// table is the table of the i-th record, created if need be; nil when there is none and none is
+// needed.
 func (w *Writer) table(ctx context.Context, b *record.Batch, i int) (*table, error) {
 	topic := b.Records[i].Topic
 	if w.last != nil && w.topic == topic {
@@ -78,10 +78,12 @@ func (w *Writer) find(ctx context.Context, b *record.Batch, i int) (*table, erro
 	if errors.As(err, &missing) {
 		ddl, ddlErr := w.createTable(name, b, i)
 		switch {
+		case w.cfg.Suppress && !w.cfg.Create:
+			return nil, nil
 		case ddlErr != nil:
 			return nil, connect.Permanent(ddlErr)
 		case ddl == "":
-			return nil, nil
+			return nil, nil // only deletes: nothing is there to delete
 		case !w.cfg.Create:
 			return nil, connect.Permanent(fmt.Errorf("%w; set auto.create: true, or run %s", missing, ddl))
 		}

@@ -16,5 +16,6 @@
 // What the server refuses is found record by record in a transaction that is rolled back, and
 // handed to the runtime as connect.RecordErrors before anything of the range is durable.
 //
-// Delivery is described in sinks.md §7.2: the offsets table wins over the group's offset.
+// The offsets table wins over the consumer group's offset. Without the right to create it, or with
+// offsets.storage: kafka, the position is the group's alone, and rows may be written twice.
 package postgres

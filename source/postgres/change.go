@@ -47,10 +47,11 @@ func (st *stream) handle(ctx context.Context, lsn LSN, data []byte) error {
 	if err == nil {
 		return nil
 	}
-	if errors.Is(err, errTruncated) || errors.Is(err, errNoForm) {
-		err = connect.Permanent(err)
+	err = fmt.Errorf("message at %s: %w", lsn, err)
+	if errors.Is(err, errCatalog) {
+		return err
 	}
-	return fmt.Errorf("message at %s: %w", lsn, err)
+	return connect.Permanent(err) // the same bytes come again each time
 }
 
 // commit ends a transaction: the position is behind it.
@@ -115,7 +116,6 @@ func (st *stream) change(ctx context.Context, kind byte, lsn LSN, m message) err
 	err = st.write(t, kind, lsn, m.rest)
 	if errors.Is(err, errNewLabel) {
 		// The enum has got a label since the table was announced.
-		st.catalog.forget()
 		if t, err = st.rebuild(ctx, t); err == nil {
 			err = st.write(t, kind, lsn, m.rest)
 		}
@@ -128,8 +128,8 @@ func (st *stream) change(ctx context.Context, kind byte, lsn LSN, m message) err
 }
 
 var (
-	operations   = map[byte]record.Op{'I': record.Create, 'U': record.Update, 'D': record.Delete}
-	messageTypes = map[byte]string{'I': "INSERT", 'U': "UPDATE", 'D': "DELETE", 'T': "TRUNCATE"}
+	operations   = [256]record.Op{'I': record.Create, 'U': record.Update, 'D': record.Delete}
+	messageTypes = [256]string{'I': "INSERT", 'U': "UPDATE", 'D': "DELETE", 'T': "TRUNCATE"}
 )
 
 // write decodes the tuples of a change and puts its records into the batch. It copies data, so
@@ -212,7 +212,7 @@ func (st *stream) relation(ctx context.Context, m message) error {
 	known := relation{id: r.id, schema: r.schema, table: r.table, identity: string(r.identity)}
 	if !st.source.capture.relation(known) {
 		if known.partition, known.root, err = st.catalog.root(ctx, r.id); err != nil {
-			return fmt.Errorf("read the partitioned table of %s: %w", known, err)
+			return fmt.Errorf("%w: the partitioned table of %s: %w", errCatalog, known, err)
 		}
 		if !st.source.capture.relation(known) {
 			st.tables[r.id] = nil
@@ -222,13 +222,16 @@ func (st *stream) relation(ctx context.Context, m message) error {
 	return st.announce(ctx, known, r.columns)
 }
 
+// errCatalog marks an error of a query, not of a message.
+var errCatalog = errors.New("read the catalog")
+
 // announce makes the table's new version. When it is the old one, that stays: caches are keyed
 // by its schemas.
 func (st *stream) announce(ctx context.Context, r relation, columns []sent) error {
 	st.catalog.forget()
 	t, err := st.catalog.build(ctx, r, columns)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errCatalog, err)
 	}
 	if old := st.tables[r.id]; old == nil || old.shape != t.shape {
 		st.tables[r.id] = t

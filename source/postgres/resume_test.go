@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"connectd/connect"
 )
 
 // keys are the distinct keys of records in their first order, and how many came twice.
@@ -148,5 +151,37 @@ func TestOffsets(t *testing.T) {
 		if _, err := parsePosition([]byte(bad)); err == nil {
 			t.Errorf("offset %q: no error", bad)
 		}
+	}
+}
+
+// TestIdleBeforeResume moves an idle position while the transaction in which the stream resumes
+// is still to come: what is done of it must stay known.
+func TestIdleBeforeResume(t *testing.T) {
+	for _, c := range []struct {
+		walEnd LSN
+		want   string
+	}{
+		{40, `{"lsn":30,"lsn_proc":30,"lsn_commit":40,"connectd_tx_lsn":99,"connectd_tx_events":4}`},
+		{120, `{"lsn":120,"lsn_proc":120,"lsn_commit":120}`},
+	} {
+		st := offline(everyForm(t))
+		intake := connect.NewIntake("test", 1, nil, st.source.log)
+		st.task = intake.Task()
+		st.resume = position{commit: 20, lsn: 30, txEnd: 99, sameLSN: 4}
+		st.pos, st.sent, st.walEnd = st.resume, 20, c.walEnd
+		st.idle()
+		b := <-intake.Sent()
+		if got := string(b.Offsets[0].Offset); got != c.want || b.Mark != uint64(c.walEnd) {
+			t.Errorf("end of WAL %d: got %s, mark %d; want %s", c.walEnd, got, b.Mark, c.want)
+		}
+	}
+}
+
+// TestSilentServer has not heard of the server for longer than the server may be silent.
+func TestSilentServer(t *testing.T) {
+	st := offline(everyForm(t))
+	st.silence, st.heard = time.Minute, time.Now().Add(-2*time.Minute)
+	if _, err := st.tend(t.Context(), time.Now()); err == nil || connect.IsPermanent(err) || !strings.Contains(err.Error(), "nothing heard from") {
+		t.Errorf("got %v", err)
 	}
 }

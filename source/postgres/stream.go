@@ -150,6 +150,7 @@ func (st *stream) receive(ctx context.Context) error {
 	for n := 0; n < tendEvery; n++ {
 		received, err := st.conn.ReceiveMessage(context.Background())
 		if pgconn.Timeout(err) {
+			st.flush() // what came before the beginning of a message does not wait for its end
 			return nil
 		}
 		if err != nil {
@@ -217,7 +218,7 @@ func (st *stream) copyData(ctx context.Context, data []byte) error {
 	return nil
 }
 
-// flush sends the batch, if there is anything in it or the position has moved into it.
+// flush sends the batch, if there are records in it.
 func (st *stream) flush() {
 	if st.out.batch == nil || len(st.out.batch.Records) == 0 {
 		return
@@ -271,7 +272,7 @@ func (st *stream) tend(ctx context.Context, now time.Time) (time.Duration, error
 	}
 	committed := LSN(st.task.Committed())
 	due := st.status.Add(st.interval)
-	if committed > st.told || st.sent > committed {
+	if committed > st.told || st.sent > committed || st.lastCommit > st.sent {
 		due = st.status.Add(min(st.interval, confirmEvery))
 	}
 	if !now.Before(due) {
@@ -302,11 +303,12 @@ func (st *stream) idle() {
 		return
 	}
 	if st.walEnd > st.pos.commit {
-		if st.pos.txEnd < st.walEnd { // else the transaction in which we resume is still to come
-			st.pos = position{}
+		if st.pos.txEnd < st.walEnd {
+			st.pos = position{lsn: st.walEnd, message: st.pos.message}
 		}
+		// Else the transaction in which we resume is still to come, and lsn says which of its
+		// changes are done.
 		st.pos.commit = st.walEnd
-		st.pos.lsn = max(st.pos.lsn, st.walEnd)
 	}
 	if st.pos.commit == st.sent || st.pos.commit == st.resume.commit {
 		return
