@@ -123,7 +123,7 @@ func (l *load) change(n int) string {
 	case 6:
 		return "DELETE FROM events WHERE id IN " + pick("events", "id")
 	case 7:
-		return "UPDATE accounts SET balance = balance * 1.5, updated = clock_timestamp(), active = NULL WHERE id IN " + pick("accounts", "id")
+		return "UPDATE accounts SET balance = balance + 1.5, updated = clock_timestamp(), active = NULL WHERE id IN " + pick("accounts", "id")
 	case 8:
 		return "UPDATE readings SET value = -value, raw = NULL WHERE (sensor, seq) IN " + pick("readings", "sensor, seq")
 	case 9:

@@ -49,6 +49,10 @@ func (w *world) config() string {
     key.converter.schemas.enable: false
     value.converter: org.apache.kafka.connect.json.JsonConverter
     value.converter.schemas.enable: false`
+	// A static member takes its partitions back at once after kill -9; another one would wait for
+	// the session timeout of the killed one.
+	member := `
+    consumer.override.group.instance.id: e2e` + json
 	return fmt.Sprintf(`
 worker:
   bootstrap.servers: %[1]s
@@ -88,7 +92,7 @@ connectors:
     auto.create: true
     auto.evolve: true
     linger.ms: 300
-    batch.max.rows: 5000%[6]s
+    batch.max.rows: 5000%[17]s
   %[2]s-postgres:
     connector.class: postgres-sink
     topics.regex: cdc\.%[2]s\.public\.(events|accounts|readings|people)
@@ -100,7 +104,7 @@ connectors:
     auto.create: true
     auto.evolve: true
     linger.ms: 300
-    batch.max.rows: 5000%[6]s
+    batch.max.rows: 5000%[17]s
   %[2]s-postgres-audit:
     connector.class: postgres-sink
     topics: cdc.%[2]s.public.audit
@@ -108,7 +112,7 @@ connectors:
     table.name.format: ${table}
     insert.mode: insert
     auto.create: true
-    linger.ms: 300%[6]s
+    linger.ms: 300%[17]s
   %[2]s-s3:
     connector.class: s3-sink
     topics.regex: cdc\.%[2]s\..*
@@ -120,10 +124,10 @@ connectors:
     format.output.fields: [key, value, partition, offset]
     behavior.on.null.values: write
     rotate.schedule.interval.ms: 500
-    flush.size: 5000%[6]s
+    flush.size: 5000%[17]s
 `, w.kafka.Brokers, w.prefix, w.source.Host, w.source.Port, w.sourceDB, json,
 		w.clickhouse.Host, w.clickhouse.Port, w.database, w.target.DSN(w.targetDB), w.bucket, w.s3.Endpoint, w.s3.AccessKey, w.s3.SecretKey,
-		w.clickhouse.User, w.clickhouse.Password)
+		w.clickhouse.User, w.clickhouse.Password, member)
 }
 
 // await waits until every target equals the source.
