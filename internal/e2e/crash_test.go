@@ -20,7 +20,8 @@ func TestKilledAtRandom(t *testing.T) {
 		d.start()
 		// The load goes on all the time; how long until the kill is random.
 		for end := time.Now().Add(time.Duration(300+r.IntN(2200)) * time.Millisecond); time.Now().Before(end); {
-			l.transaction(300)
+			l.transaction(150)
+			pause(t, 40*time.Millisecond)
 		}
 		d.kill()
 		l.transaction(300)

@@ -94,7 +94,7 @@ func (l *load) insert(table, n int) string {
 	series := fmt.Sprintf("generate_series(%d, %d) i", from, to)
 	switch table {
 	case 0:
-		return `INSERT INTO events (user_id, kind, amount, payload, created_at) SELECT i * 7919 % 100000, (ARRAY['view','click','buy'])[i % 3 + 1],
+		return `INSERT INTO events (user_id, kind, amount, payload, created_at) SELECT i::bigint * 7919 % 100000, (ARRAY['view','click','buy'])[i % 3 + 1],
 			(i % 100000) * 0.01, jsonb_build_object('page', '/p/' || i, 'ref', repeat('x', 60 + i % 40), 'n', i), clock_timestamp() FROM ` + series
 	case 1:
 		return `INSERT INTO accounts (id, name, balance, active, opened, updated) SELECT md5(i::text)::uuid, 'Name "' || i || E'" \\ é', i * 1.2345,
