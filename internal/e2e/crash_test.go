@@ -13,6 +13,7 @@ import (
 func TestKilledAtRandom(t *testing.T) {
 	w := newWorld(t)
 	l := newLoad(t, w.source, w.sourceDB, w.prefix)
+	l.must("ALTER TABLE accounts ADD COLUMN note text")
 	l.fill(20_000)
 	d := newDaemon(t, w.config())
 	r := rand.New(rand.NewPCG(3, 4))
@@ -46,6 +47,7 @@ var steps = []string{
 func TestKilledAtEachStep(t *testing.T) {
 	w := newWorld(t)
 	l := newLoad(t, w.source, w.sourceDB, w.prefix)
+	l.must("ALTER TABLE accounts ADD COLUMN note text")
 	l.fill(5_000)
 	d := newDaemon(t, w.config())
 	for _, step := range steps {
@@ -103,6 +105,7 @@ func TestServersGoAway(t *testing.T) {
 	w.target, w.targetDB = testenv.Database(t)
 	w.s3, w.bucket = testenv.Bucket(t)
 	l := newLoad(t, w.source, w.sourceDB, w.prefix)
+	l.must("ALTER TABLE accounts ADD COLUMN note text")
 	l.fill(5_000)
 	d := newDaemon(t, w.config())
 	d.start()
