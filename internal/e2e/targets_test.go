@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 
 	"connectd/internal/compare"
 	"connectd/internal/testenv"
+	"connectd/kafka"
 )
 
 // world is everything that one test needs: the source's database, a broker, three targets.
@@ -130,7 +130,9 @@ connectors:
 		w.clickhouse.User, w.clickhouse.Password, member)
 }
 
-// await waits until every target equals the source.
+// await waits until every target equals the source. Rows of a table without a key can not be told
+// apart: they are compared with the topic, which has each of them once, or more often after a
+// crash of the source.
 func (w *world) await(limit time.Duration) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), limit)
@@ -141,44 +143,88 @@ func (w *world) await(limit time.Duration) {
 		if err != nil {
 			w.t.Fatalf("read the source: %v", err)
 		}
+		if len(t.Key) == 0 {
+			want = w.topic(ctx, t, want)
+		}
 		w.equal(ctx, "postgres "+t.Name, want, func() (compare.Rows, error) { return t.Postgres(ctx, target, t.Name) })
 		from := fmt.Sprintf("`%s`.`%s`", w.database, t.Name)
 		if len(t.Key) > 0 {
 			from = "(SELECT * FROM " + from + " FINAL WHERE _is_deleted = 0)"
 		}
 		w.equal(ctx, "clickhouse "+t.Name, want, func() (compare.Rows, error) { return t.ClickHouse(ctx, w.clickhouse.Query, from) })
-		w.equal(ctx, "s3 "+t.Name, want, func() (compare.Rows, error) {
-			lines, err := compare.Lines(ctx, w.s3.Client(), w.bucket, w.topicPrefix(t.Name))
-			if err != nil {
-				return nil, err
+		w.equal(ctx, "s3 "+t.Name, want, func() (compare.Rows, error) { return t.Replay(w.lines(ctx, t)) })
+	}
+}
+
+// topic waits until a table's topic has every row of the source, and returns what it has. The
+// bucket's lines stand for the topic: offsetsOnce makes sure that they are the same.
+func (w *world) topic(ctx context.Context, t *compare.Table, source compare.Rows) compare.Rows {
+	w.t.Helper()
+	var all compare.Rows
+	w.poll(ctx, func() string {
+		rows, err := t.Replay(w.lines(ctx, t))
+		if err != nil {
+			return err.Error()
+		}
+		missing := 0
+		for row := range source {
+			if rows[row] == "" {
+				missing++
 			}
-			return t.Replay(lines)
-		})
+		}
+		if all = rows; missing > 0 || len(rows) != len(source) {
+			return fmt.Sprintf("%s: of %d rows of the source %d are not in the topic, which has %d", t.Name, len(source), missing, len(rows))
+		}
+		return ""
+	})
+	return all
+}
+
+// lines are the lines of a table's topic in the bucket.
+func (w *world) lines(ctx context.Context, t *compare.Table) []compare.Line {
+	lines, err := compare.Lines(ctx, w.s3.Client(), w.bucket, w.topicPrefix(t.Name))
+	if err != nil && ctx.Err() == nil {
+		w.t.Fatalf("read the bucket: %v", err)
+	}
+	return lines
+}
+
+// offsetsOnce fails the test unless the bucket holds every offset of every topic exactly once.
+func (w *world) offsetsOnce() {
+	w.t.Helper()
+	settings := kafka.Settings{}
+	settings.Defaults()
+	settings.Brokers = []string{w.kafka.Brokers}
+	admin, err := kafka.NewAdmin(settings)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer admin.Close()
+	for _, t := range tables {
+		topic := fmt.Sprintf("cdc.%s.public.%s", w.prefix, t.Name)
+		ends, err := admin.ListOffsets(w.t.Context(), true, topic)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		next := map[int32]int64{}
+		for _, l := range w.lines(w.t.Context(), t) {
+			if want := next[l.Partition]; l.Offset != want {
+				w.t.Errorf("objects of topic %s-%d: after offset %d comes %d, want %d", topic, l.Partition, want-1, l.Offset, want)
+				break
+			}
+			next[l.Partition]++
+		}
+		for p, o := range ends {
+			if next[p.ID] != o.End {
+				w.t.Errorf("objects of topic %s end at offset %d, want %d", p, next[p.ID], o.End)
+			}
+		}
 	}
 }
 
 // topicPrefix is where the objects of a table's topic are.
 func (w *world) topicPrefix(table string) string {
 	return fmt.Sprintf("topics/cdc.%s.public.%s/", w.prefix, table)
-}
-
-// offsetsOnce fails the test unless the bucket holds every offset of every topic exactly once.
-func (w *world) offsetsOnce() {
-	w.t.Helper()
-	for _, t := range tables {
-		lines, err := compare.Lines(w.t.Context(), w.s3.Client(), w.bucket, w.topicPrefix(t.Name))
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		next := map[int32]int64{}
-		for _, l := range lines {
-			if want := next[l.Partition]; l.Offset != want {
-				w.t.Errorf("objects of topic %s-%d: after offset %d comes %d, want %d", t.Name, l.Partition, want-1, l.Offset, want)
-				break
-			}
-			next[l.Partition]++
-		}
-	}
 }
 
 func (w *world) open(dsn string) *pgx.Conn {
@@ -191,28 +237,39 @@ func (w *world) open(dsn string) *pgx.Conn {
 	return conn
 }
 
-// equal reads until the rows are equal or ctx is done, and then fails with how they differ.
+// equal waits until the rows read are want.
 func (w *world) equal(ctx context.Context, what string, want compare.Rows, read func() (compare.Rows, error)) {
+	w.t.Helper()
+	w.poll(ctx, func() string {
+		got, err := read()
+		switch {
+		case err != nil:
+			return what + ": " + err.Error()
+		case !want.Equal(got):
+			return what + " differs from the source: " + want.Diff(got)
+		}
+		return ""
+	})
+}
+
+// poll asks until nothing is wrong any more, and fails the test with what was wrong last when ctx
+// ends before that.
+func (w *world) poll(ctx context.Context, wrong func() string) {
 	w.t.Helper()
 	every := time.NewTicker(300 * time.Millisecond)
 	defer every.Stop()
-	var got compare.Rows
-	var last error
+	last := ""
 	for {
-		rows, err := read()
-		if err == nil && want.Equal(rows) {
+		text := wrong()
+		if text == "" {
 			return
 		}
-		if got == nil || !errors.Is(err, context.DeadlineExceeded) {
-			got, last = rows, err
+		if last == "" || ctx.Err() == nil {
+			last = text // what is wrong because ctx has ended says nothing
 		}
 		select {
 		case <-ctx.Done():
-			if last != nil {
-				w.t.Errorf("%s: %v", what, last)
-			} else {
-				w.t.Errorf("%s differs from the source: %s", what, want.Diff(got))
-			}
+			w.t.Error(last)
 			return
 		case <-every.C:
 		}
