@@ -26,6 +26,7 @@ func TestCheck(t *testing.T) {
 			[]string{`run ALTER ROLE "plain_reader" REPLICATION`}, false},
 		{"password", []string{"database.password", "wrong"}, []string{"28P01", "check database.user and database.password"}, true},
 		{"database", []string{"database.dbname", "nothing"}, []string{"3D000", "check database.dbname"}, true},
+		{"certificate", []string{"database.sslmode", "verify-full", "database.sslrootcert", "/nowhere/ca.pem"}, []string{"/nowhere/ca.pem"}, true},
 		{"server", []string{"database.port", "1"}, []string{"connect to 127.0.0.1:1/", "connection refused"}, false},
 		{"publication", []string{"table.include.list", "public.a", "publication.autocreate.mode", "disabled", "publication.name", "mine"},
 			[]string{`publication "mine" does not exist`, `CREATE PUBLICATION "mine" FOR TABLE ONLY "public"."a"`}, false},
@@ -39,6 +40,9 @@ func TestCheck(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), want) {
 					t.Errorf("got %v, want %q", err, want)
 				}
+			}
+			if err != nil && strings.Contains(err.Error(), testenv.ReplicatorPassword+"'") {
+				t.Errorf("the password is in %v", err)
 			}
 			if connect.IsPermanent(err) != c.permanent {
 				t.Errorf("permanent is %v: %v", !c.permanent, err)

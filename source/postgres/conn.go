@@ -10,6 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"connectd/connect"
 )
 
 // connectTimeout limits how long making a connection may take.
@@ -30,12 +32,12 @@ var sessionSettings = map[string]string{
 	"statement_timeout":                   "0",
 }
 
-// connection are the settings of every connection.
+// connection is the configuration that every connection starts from.
 func (s *Source) connection() (*pgx.ConnConfig, error) {
 	c := s.config
 	cfg, err := pgx.ParseConfig(c.dsn())
 	if err != nil {
-		return nil, fmt.Errorf("connection settings of %s: %s", c.address(), withoutDSN(err))
+		return nil, connect.Permanent(fmt.Errorf("connection settings of %s: %s", c.address(), withoutDSN(err)))
 	}
 	cfg.ConnectTimeout = connectTimeout
 	for name, value := range sessionSettings {

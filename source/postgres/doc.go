@@ -2,8 +2,9 @@
 // first, then every committed change from a logical replication slot (pgoutput).
 //
 // In flow COPY rows and WAL messages; out flow batches of records whose changes the converter
-// writes as Debezium's envelope. One row's way: copy.go or message.go cuts the bytes, a table's
-// columns (table.go, types.go) turn each into a cell of the batch, change.go puts the cells into
-// a record with its key and source block, and position.go says from where to go on once the
-// batch is durable.
+// writes as Debezium's envelope. One row's way: copy.go or message.go cut the bytes, tuple.go
+// turns each value into a cell of the batch by the column's decoder (table.go makes the columns,
+// forms.go chooses the decoder of a type), output.go puts the cells into a record with its key
+// and its source block (envelope.go), and position.go says from where to go on once the batch is
+// durable. status.go tells PostgreSQL which WAL is not needed any more.
 package postgres

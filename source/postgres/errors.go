@@ -35,8 +35,6 @@ func permanent(code string) bool {
 		return false
 	case "55000", "58P01": // the slot has lost its WAL, or is none for logical decoding
 		return true
-	case "53400": // all replication slots are in use
-		return true
 	}
 	switch code[:min(2, len(code))] {
 	case "28", "3D", "3F", "42", "0A":

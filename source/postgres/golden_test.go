@@ -96,7 +96,7 @@ func normal(text []byte) string {
 	})
 }
 
-// better are the columns whose values differ from Debezium's because its lose something, with
+// better are the columns whose values differ from Debezium's because it loses something, with
 // what we write for the full row.
 var better = map[string]string{
 	"c_date_inf":  "2147483647", // Debezium: nonsense, and another one in the stream

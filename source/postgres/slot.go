@@ -72,7 +72,7 @@ func (s *Source) createSlot(ctx context.Context, conn *pgconn.PgConn) (LSN, stri
 }
 
 // firstSlot creates the slot when no snapshot is taken.
-func (s *Source) firstSlot(ctx context.Context, c *catalog) (position, error) {
+func (s *Source) firstSlot(ctx context.Context) (position, error) {
 	conn, _, err := s.connectReplication(ctx)
 	if err != nil {
 		return position{}, err

@@ -108,7 +108,7 @@ func (s *Source) run(ctx context.Context, t *connect.SourceTask) error {
 			return err
 		}
 	} else if slot.missing {
-		if plan.start, err = s.firstSlot(ctx, catalog); err != nil {
+		if plan.start, err = s.firstSlot(ctx); err != nil {
 			return err
 		}
 	}

@@ -38,7 +38,7 @@ type column struct {
 // String is schema.table.
 func (t *table) String() string { return t.schema + "." + t.name }
 
-// keyOf is the key of the tuple whose cells are given, Null without a key.
+// keyOf is the key of the tuple whose cells are given, Kafka's null without a key.
 func (t *table) keyOf(b *record.Batch, cells []record.Value) record.Datum {
 	if t.record.Key == nil {
 		return record.Datum{}

@@ -1,0 +1,121 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pglogrepl"
+
+	"connectd/connect"
+	"connectd/internal/fault"
+)
+
+// tend does what is due: it moves an idle position, sends the status and the heartbeat, and
+// notices a dead server. It returns how long the next receive may wait.
+func (st *stream) tend(ctx context.Context, now time.Time) (time.Duration, error) {
+	if silent := now.Sub(st.heard); silent > st.silence {
+		return 0, fmt.Errorf("receive: nothing heard from %s for %s; connecting again", st.source.config.address(), silent.Round(time.Second))
+	}
+	committed := LSN(st.task.Committed())
+	due := st.status.Add(st.interval)
+	if committed > st.told || st.sent > committed || st.lastCommit > st.sent {
+		due = st.status.Add(min(st.interval, confirmEvery))
+	}
+	if !now.Before(due) {
+		st.idle()
+		if err := st.sendStatus(now); err != nil {
+			return 0, err
+		}
+		due = now.Add(min(st.interval, confirmEvery))
+	}
+	if every := st.source.config.Heartbeat; every > 0 {
+		if !now.Before(st.beat.Add(every)) {
+			if err := st.heartbeat(ctx, now); err != nil {
+				return 0, err
+			}
+		}
+		if next := st.beat.Add(every); next.Before(due) {
+			due = next
+		}
+	}
+	return max(due.Sub(now), time.Millisecond), nil
+}
+
+// idle moves the position to the end of the WAL when nothing is under way, so that a slot whose
+// tables are quiet does not keep the WAL of busy ones. The position goes through an empty batch:
+// the offset is durable before PostgreSQL is told, and a slot is never ahead of it.
+func (st *stream) idle() {
+	if st.tx.open {
+		return
+	}
+	if st.walEnd > st.pos.commit {
+		if st.pos.txEnd < st.walEnd {
+			st.pos = position{lsn: st.walEnd, message: st.pos.message}
+		}
+		// Else the transaction in which we resume is still to come, and lsn says which of its
+		// changes are done.
+		st.pos.commit = st.walEnd
+	}
+	if st.pos.commit == st.sent || st.pos.commit == st.resume.commit {
+		return
+	}
+	if st.out.batch == nil {
+		select {
+		case b := <-st.task.Free():
+			st.out.take(b)
+		default:
+			return // back-pressure: the position goes with a later batch
+		}
+	}
+	st.send()
+}
+
+// sendStatus tells the server that we are alive, and which WAL is not needed any more.
+//
+// The order of truth, third step: records are durable in Kafka, then the offset is, and what
+// Committed returns is only then confirmed here.
+func (st *stream) sendStatus(now time.Time) error {
+	confirmed := max(LSN(st.task.Committed()), st.resume.commit)
+	if st.source.config.FlushMode == "manual" {
+		confirmed = st.resume.commit
+	}
+	err := pglogrepl.SendStandbyStatusUpdate(context.Background(), st.conn, pglogrepl.StandbyStatusUpdate{
+		WALWritePosition: max(st.walEnd, st.pos.commit, confirmed), WALFlushPosition: confirmed, WALApplyPosition: confirmed,
+		ClientTime: now,
+		// Half of the time is over: a server that is there answers.
+		ReplyRequested: now.Sub(st.heard) > st.silence/2,
+	})
+	if err != nil {
+		return fmt.Errorf("send status: %w", shortened(err))
+	}
+	st.status, st.told = now, confirmed
+	fault.Point("source.confirmed")
+	st.report()
+	return nil
+}
+
+// report shows where the stream is.
+func (st *stream) report() {
+	st.task.Report(connect.Progress{
+		Phase:  "streaming",
+		Detail: fmt.Sprintf("reading slot %q, at %s, confirmed up to %s", st.source.config.Slot, max(st.walEnd, st.pos.lsn), st.told),
+		Gauges: map[string]float64{"connectd_slot_unconfirmed_bytes": float64(max(st.walEnd, st.pos.lsn) - st.told)},
+	})
+}
+
+// drain sends what is batched, waits until it is durable, and confirms it.
+func (st *stream) drain() error {
+	st.flush()
+	limit := time.NewTimer(drainLimit)
+	defer limit.Stop()
+	for LSN(st.task.Committed()) < st.sent && st.sent > st.resume.commit {
+		select {
+		case <-st.task.Wake():
+		case <-limit.C:
+			st.source.log.Warn("stopping with changes that are not acknowledged; they are sent again at the next start", "lsn", st.sent.String())
+			return st.sendStatus(time.Now())
+		}
+	}
+	return st.sendStatus(time.Now())
+}
