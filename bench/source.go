@@ -19,7 +19,7 @@ CREATE PROCEDURE drive(n int, size int) LANGUAGE plpgsql AS $$
 BEGIN
 	FOR i IN 0 .. n / size - 1 LOOP
 		INSERT INTO events (user_id, kind, amount, payload, created_at)
-		SELECT (i * size + k) * 7919 % 100000, (ARRAY['view','click','buy','share'])[k % 4 + 1], (k % 100000) * 0.01,
+		SELECT (i * size + k)::bigint * 7919 % 100000, (ARRAY['view','click','buy','share'])[k % 4 + 1], (k % 100000) * 0.01,
 			jsonb_build_object('page', '/products/' || k, 'ref', md5(k::text), 'session', md5((i * size + k)::text), 'ok', k % 2 = 0), clock_timestamp()
 		FROM generate_series(1, size) k;
 		COMMIT;
