@@ -183,7 +183,9 @@ func (e *engines) recvlogical(ctx context.Context, d *database, rows int) (float
 func awaitSlot(ctx context.Context, d *database) error {
 	for {
 		var active bool
-		err := d.conn.QueryRow(ctx, "SELECT coalesce(bool_or(active), false) FROM pg_replication_slots WHERE slot_name = $1", d.name).Scan(&active)
+		// A slot is active while it is being made, too.
+		err := d.conn.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM pg_replication_slots s JOIN pg_stat_replication r ON r.pid = s.active_pid
+			WHERE s.slot_name = $1 AND r.state = 'streaming')`, d.name).Scan(&active)
 		if err == nil && active {
 			return nil
 		}
