@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -80,21 +79,4 @@ func (d *daemon) peak() float64 {
 		}
 	}
 	return 0
-}
-
-// settle waits until connectd uses no CPU to speak of: it has started, and waits for work.
-func (d *daemon) settle(ctx context.Context) error {
-	for last, calm := d.cpu(), 0; calm < 3; {
-		if err := sleep(ctx, 200*time.Millisecond); err != nil {
-			return err
-		}
-		now := d.cpu()
-		if now-last <= 10*time.Millisecond {
-			calm++
-		} else {
-			calm = 0
-		}
-		last = now
-	}
-	return nil
 }
