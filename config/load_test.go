@@ -127,7 +127,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add([]byte(`{"connector.class":"x\/\ud83d\ude00","name":"a"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if strings.Contains(string(data), "file:") {
-			t.Skip("would read files of this machine")
+			return // it would read files of this machine
 		}
 		path := filepath.Join(t.TempDir(), "fuzz.yaml")
 		if err := os.WriteFile(path, data, 0o600); err != nil {

@@ -77,6 +77,7 @@ connectors:
     transforms.unwrap.type: io.debezium.transforms.ExtractNewRecordState
     transforms.unwrap.delete.tombstone.handling.mode: delete-to-tombstone
     transforms.unwrap.add.fields: lsn
+    transforms.unwrap.add.headers: lsn
     transforms.addPrefix.type: org.apache.kafka.connect.transforms.RegexRouter
     transforms.addPrefix.regex: (.*)
     transforms.addPrefix.replacement: cdc.$1%[6]s

@@ -84,7 +84,7 @@ func (c *client) connect(ctx context.Context) (*client, error) {
 	own.server = facts{has: make(map[string]bool)}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(c.cfg.Timeout))
 	defer cancel()
-	doing := "connect to " + c.at.addr
+	doing := fmt.Sprintf("connect to %s/%s as %q", c.at.addr, c.cfg.Database, c.cfg.Username)
 	if err := c.conn.QueryRow(ctx, "SELECT version()").Scan(&own.server.version); err != nil {
 		return nil, c.explain(doing, err)
 	}

@@ -3,13 +3,16 @@ package clickhouse
 import (
 	"errors"
 	"fmt"
+	"net"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/ClickHouse/ch-go"
 	"github.com/ClickHouse/clickhouse-go/v2"
 
 	"connectd/connect"
+	"connectd/internal/dial"
 	"connectd/record"
 )
 
@@ -61,11 +64,11 @@ func transient(err error) bool {
 // permanent; everything else is tried again by the runtime, with a writer that reads the tables
 // anew, so that a table which has changed in between is no special case.
 func (c *client) explain(doing string, err error) error {
-	wrapped := fmt.Errorf("%s: %w", doing, err)
+	wrapped := fmt.Errorf("%s: %w", doing, &cause{err})
 	hint := ""
 	switch codeOf(err) {
 	case codeAuthentication, codeUnknownUser, codeWrongPassword, codeRequiredPassword:
-		hint = fmt.Sprintf("check username (%s) and password", c.cfg.Username)
+		hint = "check username and password"
 	case codeAccessDenied:
 		hint = fmt.Sprintf("grant user %s what the message names", c.cfg.Username)
 	case codeReadonly:
@@ -80,10 +83,46 @@ func (c *client) explain(doing string, err error) error {
 		return fmt.Errorf("%w; raise batch.max.rows and linger.ms, so that there are fewer inserts", wrapped)
 	case codeNoSuchColumn, codeReadAllData, codeUnknownTable, codeTooLargeString:
 		return fmt.Errorf("the table has changed, its columns are read again: %w", wrapped)
+	case 0:
+		if errors.As(err, new(net.Error)) {
+			return fmt.Errorf("%w; check hostname and port, and that ClickHouse runs there", wrapped)
+		}
+		return wrapped
 	default:
 		return wrapped
 	}
 	return connect.Permanent(fmt.Errorf("%w; %s", wrapped, hint))
+}
+
+// cause prints an error without the steps of the client library and the server's own trimmings.
+type cause struct{ error }
+
+func (c *cause) Unwrap() error { return c.error }
+
+func (c *cause) Error() string {
+	var (
+		http   *clickhouse.Exception
+		native *ch.Exception
+		status *clickhouse.HTTPError
+	)
+	switch {
+	case errors.As(c.error, &http):
+		return fmt.Sprintf("%s (code %d)", plain(http.Message), http.Code)
+	case errors.As(c.error, &native):
+		return fmt.Sprintf("%s (code %d)", plain(native.Message), native.Code)
+	case errors.As(c.error, &status):
+		return fmt.Sprintf("HTTP status %d: %s", status.StatusCode, dial.Cause(status.Err))
+	}
+	return dial.Cause(c.error)
+}
+
+// trimmings are what a server puts behind a message: the name of the error and its own version.
+var trimmings = regexp.MustCompile(`\.?( \([A-Z_0-9]+\))?( \(version [^)]*(\([^)]*\))?\))?\.?$`)
+
+// plain is the first line of a server's message, without trimmings.
+func plain(message string) string {
+	line, _, _ := strings.Cut(strings.TrimPrefix(message, "DB::Exception: "), "\n")
+	return trimmings.ReplaceAllString(strings.TrimSpace(line), "")
 }
 
 // violated finds the row in the server's message about a constraint.

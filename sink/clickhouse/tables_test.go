@@ -1,8 +1,10 @@
 package clickhouse
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -190,7 +192,11 @@ func TestReplacing(t *testing.T) {
 					switch del := random.IntN(3) == 0; {
 					case del && (n+i)%2 == 0:
 						delete(live, key)
-						records = append(records, tombstone(s, record.OfInt(key)))
+						r := tombstone(s, record.OfInt(key))
+						if withLSN {
+							r.Headers = []record.Header{{Name: "__lsn", Value: record.Datum{Value: text(strconv.FormatInt(lsn, 10))}}}
+						}
+						records = append(records, r)
 					case del && withLSN:
 						delete(live, key)
 						records = append(records, keyed(s, record.OfInt(key), record.Value{}, record.Value{}, text("true"), record.OfInt(lsn)), tombstone(s, record.OfInt(key)))
@@ -221,6 +227,33 @@ func TestReplacing(t *testing.T) {
 			x.want("SELECT id, name FROM $db.orders FINAL ORDER BY id", strings.Join(want, "\n"))
 			x.query("OPTIMIZE TABLE $db.orders FINAL")
 			x.want("SELECT id, name FROM $db.orders FINAL ORDER BY id", strings.Join(want, "\n"))
+		})
+	}
+}
+
+// TestUnorderedTombstone has rows with a log position, and a tombstone without one.
+func TestUnorderedTombstone(t *testing.T) {
+	s := structOf("id", int64s, "__lsn", int64s)
+	for name, batches := range map[string][]*record.Batch{
+		"behind a row":                  {batchOf(0, keyed(s, record.OfInt(1), record.OfInt(900)), tombstone(s, record.OfInt(1)))},
+		"before a row":                  {batchOf(0, keyed(s, record.OfInt(1), record.OfInt(900))), batchOf(1, tombstone(s, record.OfInt(1)), keyed(s, record.OfInt(2), record.OfInt(901)))},
+		"alone, of a row that is there": {batchOf(0, keyed(s, record.OfInt(1), record.OfInt(900))), batchOf(1, tombstone(s, record.OfInt(1)))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := newTarget(t, creating)
+			for n, b := range batches[:len(batches)-1] {
+				x.write(b, id(n))
+			}
+			// The last batch comes to a new writer, as after a start.
+			last := batches[len(batches)-1]
+			w := x.writer()
+			defer w.Close()
+			if err := w.Write(t.Context(), last); err != nil {
+				t.Fatal(err)
+			}
+			if f := last.Failed(); len(f) != 1 || !errors.Is(f[0].Err, errUnordered) {
+				t.Errorf("failed records are %v, want the tombstone: %v", f, errUnordered)
+			}
 		})
 	}
 }

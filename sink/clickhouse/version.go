@@ -1,8 +1,10 @@
 package clickhouse
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"connectd/convert"
@@ -14,9 +16,9 @@ import (
 // above it. Bare offsets would not do: they start at 0 again when a topic is created anew, and
 // every new row would lose against the old ones.
 type versions struct {
-	seen bool  // a record with a value has shown which of the two it is
-	log  bool  // positions of the source's log
-	last int64 // newest log position so far
+	seen    bool         // a record with a value has shown which of the two it is
+	log     bool         // positions of the source's log
+	deleted record.Value // key of the newest row that was marked as deleted
 }
 
 // offsetBits leave 15 bits for the epoch in a positive int64.
@@ -26,52 +28,66 @@ func offsetVersion(epoch int, offset int64) int64 {
 	return int64(epoch)<<offsetBits | offset
 }
 
-// version is the version of r's row.
-func (w *Writer) version(ctx context.Context, t *table, m *mapping, b *record.Batch, i int) (int64, error) {
+// version is the version of the i-th record's row; skip is true for the tombstone of a row that the
+// record before has marked as deleted.
+func (w *Writer) version(ctx context.Context, t *table, m *mapping, b *record.Batch, i int) (version int64, skip bool, err error) {
 	r := &b.Records[i]
 	if t.version < 0 {
-		return 0, nil
+		return 0, false, nil
 	}
 	v := &t.versions
+	lsn, ok, err := position(r, m)
+	if err != nil {
+		return 0, false, err
+	}
 	if !r.Value.Value.IsNull() {
-		lsn, ok, err := position(r, m)
-		if err != nil {
-			return 0, err
+		if v.log && !ok {
+			return 0, false, fmt.Errorf("the record has no log position (%s), but records before it had; rows without one would lose against them", strings.Join(lsnFields[:], " or "))
 		}
-		v.seen = true
-		switch {
-		case ok:
-			v.log, v.last = true, max(v.last, lsn)
-			return lsn, nil
-		case v.log:
-			return 0, fmt.Errorf("the record has no log position (%s), but records before it had; rows without one would lose against them", strings.Join(lsnFields[:], " or "))
+		v.seen, v.log = true, ok
+		if ok && m.flag >= 0 && isTrue(&r.Value.Value.Items[m.flag]) {
+			v.deleted = r.Key.Value.Clone() // the tombstone may come in the next batch
 		}
-		return offsetVersion(w.cfg.Epoch, r.Offset), nil
-	}
-	if lsn, ok, err := position(r, m); ok || err != nil {
-		v.last = max(v.last, lsn)
-		return lsn, err
-	}
-	if !v.seen {
-		v.log, v.seen = upcoming(b, i)
 	}
 	switch {
-	case v.seen && !v.log:
-		return offsetVersion(w.cfg.Epoch, r.Offset), nil
-	case v.last > 0:
-		// A tombstone has no position. The delete's own was higher than every one before it, so
-		// this is too, and it is not higher than the ones that follow.
-		return v.last + 1, nil
+	case ok:
+		return lsn, false, nil
+	case v.log && equal(v.deleted, r.Key.Value):
+		return 0, true, nil
+	case v.log:
+		return 0, false, errUnordered
+	case !v.seen:
+		if err := w.ordered(ctx, t, m, b, i); err != nil {
+			return 0, false, err
+		}
 	}
-	// The first records after a start: only the table knows what the delete has to beat.
-	newest, err := w.newest(ctx, t, m, r)
-	if err != nil {
-		return 0, err
+	return offsetVersion(w.cfg.Epoch, r.Offset), false, nil
+}
+
+// errUnordered refuses a delete that may have happened before or after what the table has of its
+// key: after a crash of the source, older changes follow on newer ones.
+var errUnordered = fmt.Errorf("the tombstone carries no log position, but the rows of its topic do (%s), so the delete has no place in their order; "+
+	"at the source set add.headers: lsn on the unwrap transform, or leave lsn out of its add.fields", strings.Join(lsnFields[:], " or "))
+
+// equal says whether two keys are the same.
+func equal(a, b record.Value) bool {
+	return a.Kind == b.Kind && a.N == b.N && bytes.Equal(a.B, b.B) && slices.EqualFunc(a.Items, b.Items, equal)
+}
+
+// ordered makes sure that a tombstone that comes before any row of its topic, after a start, is
+// ordered by offsets as the rows are: the rows behind it show it, or those in the table.
+func (w *Writer) ordered(ctx context.Context, t *table, m *mapping, b *record.Batch, i int) error {
+	if log, seen := upcoming(b, i); seen {
+		if log {
+			return errUnordered
+		}
+		return nil
 	}
-	if v.log {
-		return newest + 1, nil
+	newest, err := w.newest(ctx, t, m, &b.Records[i])
+	if err == nil && newest > offsetVersion(w.cfg.Epoch, b.Records[i].Offset) {
+		return errUnordered
 	}
-	return max(newest+1, offsetVersion(w.cfg.Epoch, r.Offset)), nil
+	return err
 }
 
 // position is the log position that r carries in a field or a header.

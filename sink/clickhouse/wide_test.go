@@ -28,12 +28,12 @@ func FuzzParseWide(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string, scale int) {
 		if scale < 0 || scale > 76 || len(s) > 120 || strings.ContainsAny(s, "_xXpPoObBnNiI/") {
-			t.Skip()
+			return
 		}
 		n, err := parseWide([]byte(s), scale)
 		want, ok := new(big.Rat).SetString(s)
 		if ok && len(s) > 0 && (strings.Contains(s, "e") || strings.Contains(s, "E")) && want.Num().BitLen() > 1000 {
-			t.Skip()
+			return
 		}
 		if !ok {
 			if err == nil {

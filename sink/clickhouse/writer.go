@@ -123,7 +123,9 @@ func (w *Writer) add(ctx context.Context, t *table, b *record.Batch, i int) erro
 		return blame(b, i, err)
 	case skip:
 		b.Skip()
-		w.skip(t)
+		if t.deleted < 0 {
+			w.skip(t)
+		}
 		return nil
 	}
 	if m.block == nil || m.block.rows >= w.cfg.MaxRows {
@@ -148,7 +150,7 @@ func blame(b *record.Batch, i int, err error) error {
 }
 
 // facts are what the row of the i-th record is beside its fields; skip is true for a delete that
-// the table has no way to hold.
+// the table has no way to hold, or has already.
 func (w *Writer) facts(ctx context.Context, t *table, m *mapping, b *record.Batch, i int) (f row, skip bool, err error) {
 	r := &b.Records[i]
 	switch {
@@ -168,8 +170,8 @@ func (w *Writer) facts(ctx context.Context, t *table, m *mapping, b *record.Batc
 		}
 		f.deleted = t.deleted >= 0
 	}
-	f.version, err = w.version(ctx, t, m, b, i)
-	return f, false, err
+	f.version, skip, err = w.version(ctx, t, m, b, i)
+	return f, skip, err
 }
 
 // isTrue says whether v is the boolean or the text true.
