@@ -167,7 +167,7 @@ func (d *decoder) advice(key string) string {
 		}
 	}
 	if near := nearestKey(key, names); near != "" {
-		return "did you mean " + cmp.Or(current[near], near) + "?"
+		return "did you mean " + d.report.section.prefix + cmp.Or(current[near], near) + "?"
 	}
 	return "remove it, or see docs/reference for the keys that there are"
 }

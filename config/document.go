@@ -31,6 +31,8 @@ func (l *loader) document(n *yaml.Node) {
 		l.envelope(n)
 	case keys["connector.class"] != nil:
 		l.plain(n)
+	case keys["config"] != nil:
+		l.problem(at, "name", "is missing; write the connector's name beside config")
 	default:
 		l.unknown(at, n)
 	}

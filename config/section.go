@@ -46,6 +46,8 @@ type Section struct {
 	Path    string // for messages: connectors.orders
 	Pos     Pos
 	Entries []Entry
+
+	prefix string // of a part made by Sub: what its keys are without
 }
 
 // Get is the entry of key; ok is false when it is not set.
@@ -62,7 +64,7 @@ func (s *Section) Get(key string) (e Entry, ok bool) {
 // ("transforms.unwrap.") and which the keys of the part are without. Positions stay, and the
 // part's Path goes on from that of s, so that messages name the full key.
 func (s *Section) Sub(prefix string) *Section {
-	part := &Section{Path: join(s.Path, strings.TrimSuffix(prefix, ".")), Pos: s.Pos}
+	part := &Section{Path: join(s.Path, strings.TrimSuffix(prefix, ".")), Pos: s.Pos, prefix: s.prefix + prefix}
 	for _, e := range s.Entries {
 		rest, ok := strings.CutPrefix(e.Key, prefix)
 		if !ok || rest == "" {

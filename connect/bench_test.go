@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -38,7 +39,11 @@ var eventSchema = &record.Schema{Type: record.StructType, Name: "events", Fields
 }}
 
 // events is a source that fills every batch that it gets with rows of the reference workload.
-type events struct{ batches, size int }
+type events struct {
+	topic         string
+	batches, size int
+	lockstep      bool // each batch waits for the one before to be durable
+}
 
 func (e *events) Run(ctx context.Context, t *SourceTask) error {
 	payload := []byte(`{"ip": "10.0.0.1", "path": "/products/4711", "agent": "Mozilla/5.0 (X11; Linux x86_64)", "score": 0.75, "tags": ["a", "b"]}`)
@@ -50,7 +55,7 @@ func (e *events) Run(ctx context.Context, t *SourceTask) error {
 		}
 		for i := range e.size {
 			r := b.Add()
-			r.Topic, r.Timestamp = "events", 1_700_000_000_000
+			r.Topic, r.Timestamp = e.topic, 1_700_000_000_000
 			cells := b.Cells(len(eventSchema.Fields))
 			cells[0], cells[1] = record.OfInt(int64(n*e.size+i)), record.OfInt(int64(i))
 			cells[2], cells[3] = record.OfString(kind), record.OfString(amount)
@@ -61,6 +66,9 @@ func (e *events) Run(ctx context.Context, t *SourceTask) error {
 		b.Offsets = append(b.Offsets, record.SourceOffset{Partition: []byte(counterPartition), Offset: b.Copy([]byte(`{"lsn":1}`))})
 		b.Mark = uint64(n + 1)
 		t.Send(b)
+		for e.lockstep && t.Committed() < uint64(n+1) {
+			<-t.Wake()
+		}
 	}
 	for t.Committed() < uint64(e.batches) {
 		<-t.Wake()
@@ -96,34 +104,99 @@ func BenchmarkSourcePipeline(b *testing.B) {
 	b.ReportAllocs()
 	batches := b.N/benchBatch + 1
 	b.ResetTimer()
-	if err := p.run(b.Context(), &events{batches, benchBatch}, time.Second); err != nil {
+	if err := p.run(b.Context(), &events{topic: "events", batches: batches, size: benchBatch}, time.Second); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportMetric(float64(p.count.bytes.Load())/float64(p.count.written.Load()), "B/record")
 }
 
-// BenchmarkSourceToBroker is the same with the embedded broker.
+// BenchmarkSourceToBroker is the same with a broker, at least once and in transactions.
 func BenchmarkSourceToBroker(b *testing.B) {
-	k := testKafka(b)
-	producer, err := kafka.NewProducer(k, slog.New(slog.DiscardHandler))
-	if err != nil {
-		b.Fatal(err)
+	benchmarkDelivery(b, func(b *testing.B, topic string) Source {
+		return &events{topic: topic, batches: b.N/benchBatch + 1, size: benchBatch}
+	})
+}
+
+// BenchmarkSourceConfirms is the time from the first record of a quiet source until the source
+// hears that it is durable, one record after the other.
+func BenchmarkSourceConfirms(b *testing.B) {
+	benchmarkDelivery(b, func(b *testing.B, topic string) Source {
+		return &events{topic: topic, batches: b.N, size: 1, lockstep: true}
+	})
+}
+
+func benchmarkDelivery(b *testing.B, source func(b *testing.B, topic string) Source) {
+	b.Run("embedded", func(b *testing.B) { benchmarkBroker(b, testKafka(b), source) })
+	b.Run("kafka", func(b *testing.B) { benchmarkBroker(b, sharedKafka(b), source) })
+}
+
+func benchmarkBroker(b *testing.B, k kafka.Settings, source func(b *testing.B, topic string) Source) {
+	log := slog.New(slog.DiscardHandler)
+	id := fmt.Sprintf("bench-%08x", rand.Uint32())
+	benchTopic(b, k, id, nil)
+	benchTopic(b, k, id+"-offsets", map[string]string{"cleanup.policy": "compact"})
+	run := func(b *testing.B, p *pipeline) {
+		b.ReportAllocs()
+		b.ResetTimer()
+		if err := p.run(b.Context(), source(b, id), 10*time.Second); err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(p.count.written.Load())/b.Elapsed().Seconds(), "records/s")
 	}
-	defer producer.Close()
+	b.Run("at-least-once", func(b *testing.B) {
+		producer, err := kafka.NewProducer(k, log)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer producer.Close()
+		store, err := kafka.OpenStore(b.Context(), k, id+"-offsets", log)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer store.Close()
+		p := newBenchPipeline(b, producer)
+		p.offsets = newOffsetWriter("bench", store)
+		run(b, p)
+	})
+	b.Run("transactions", func(b *testing.B) {
+		producer, err := kafka.NewTxProducer(b.Context(), k, id, log)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer producer.Close()
+		p := newBenchPipeline(b, nil)
+		commits := &commitCount{TxProducer: producer}
+		p.tx = &transactions{kafka: commits, topic: id + "-offsets", offsets: map[string][]byte{}}
+		run(b, p)
+		b.ReportMetric(float64(p.count.written.Load())/float64(commits.n), "records/commit")
+	})
+}
+
+// commitCount counts commits.
+type commitCount struct {
+	*kafka.TxProducer
+	n int
+}
+
+func (c *commitCount) Commit(ctx context.Context) error {
+	c.n++
+	return c.TxProducer.Commit(ctx)
+}
+
+// benchTopic makes a topic for one benchmark.
+func benchTopic(b *testing.B, k kafka.Settings, topic string, config map[string]string) {
+	b.Helper()
 	admin, err := kafka.NewAdmin(k)
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer admin.Close()
-	if err := admin.EnsureTopic(b.Context(), "events", kafka.TopicSpec{Partitions: 1, Replication: 1}); err != nil {
+	if err := admin.EnsureTopic(b.Context(), topic, kafka.TopicSpec{Partitions: 1, Replication: 1, Config: config}); err != nil {
 		b.Fatal(err)
 	}
-	p := newBenchPipeline(b, producer)
-	b.ReportAllocs()
-	b.ResetTimer()
-	if err := p.run(b.Context(), &events{b.N/benchBatch + 1, benchBatch}, 10*time.Second); err != nil {
-		b.Fatal(err)
-	}
+	b.Cleanup(func() {
+		_ = admin.DeleteTopic(context.Background(), topic)
+		admin.Close()
+	})
 }
 
 // TestSourcePipelineAllocations keeps the pipeline free of allocations per record.
@@ -132,7 +205,7 @@ func TestSourcePipelineAllocations(t *testing.T) {
 	p := newBenchPipeline(t, acks{})
 	perRun := testing.AllocsPerRun(1, func() {
 		p.task = newSourceTask("bench", 0, maxInFlight, nil, slog.New(slog.DiscardHandler))
-		if err := p.run(t.Context(), &events{batches, benchBatch}, time.Second); err != nil {
+		if err := p.run(t.Context(), &events{topic: "events", batches: batches, size: benchBatch}, time.Second); err != nil {
 			t.Fatal(err)
 		}
 	})

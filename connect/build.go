@@ -41,7 +41,9 @@ func (c *Connector) newConverters() (converters, error) {
 }
 
 func (c *Connector) newSource(task int, log *slog.Logger) (Source, error) {
-	return c.plugin.source(copyOf(c.settings), Env{Connector: c.Name, Task: task, Log: log})
+	return c.plugin.source(copyOf(c.settings), Env{
+		Connector: c.Name, Class: c.common.Class, Task: task, Transforms: len(c.transforms), Log: log,
+	})
 }
 
 func (c *Connector) newSink(task int, log *slog.Logger) (Sink, error) {
@@ -80,6 +82,9 @@ func check(ctx context.Context, connector any) error {
 	}
 	return nil
 }
+
+// ExactlyOnce says whether the connector is a source that writes in transactions.
+func (c *Connector) ExactlyOnce() bool { return c.exactlyOnce }
 
 // tasks is how many tasks the connector has.
 func (c *Connector) tasks() int {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 
 	"connectd/config"
 	"connectd/convert"
+	"connectd/internal/testenv"
 	"connectd/kafka"
 	"connectd/record"
 )
@@ -31,6 +33,29 @@ func testKafka(t testing.TB) kafka.Settings {
 	var k kafka.Settings
 	k.Defaults()
 	k.Brokers = []string{broker.Addr}
+	k.FetchWait = 50 * time.Millisecond
+	return k
+}
+
+// eachKafka runs test against a broker of its own in this process, and against the real one, which
+// it shares: prefix begins the names of its topics and connectors.
+func eachKafka(t *testing.T, test func(t *testing.T, k kafka.Settings, prefix string)) {
+	t.Run("embedded", func(t *testing.T) {
+		t.Parallel()
+		test(t, testKafka(t), "")
+	})
+	t.Run("kafka", func(t *testing.T) {
+		t.Parallel()
+		test(t, sharedKafka(t), fmt.Sprintf("connect-%08x-", rand.Uint32()))
+	})
+}
+
+// sharedKafka is the real broker.
+func sharedKafka(t testing.TB) kafka.Settings {
+	t.Helper()
+	var k kafka.Settings
+	k.Defaults()
+	k.Brokers = strings.Split(testenv.SharedKafka(t).Brokers, ",")
 	k.FetchWait = 50 * time.Millisecond
 	return k
 }
@@ -65,6 +90,8 @@ type counterConfig struct {
 	BadAt  int    `yaml:"bad.at" doc:"record that the source itself reports as failed"`
 	Stay   bool   `yaml:"stay" doc:"wait to be stopped after the last record"`
 	Panic  bool   `yaml:"panic" doc:"panic instead of failing"`
+
+	Pace time.Duration `yaml:"pace.ms" doc:"time for each batch; 0 for as fast as it goes"`
 
 	confirmed *confirmations
 }
@@ -103,6 +130,12 @@ func (s *counter) Run(ctx context.Context, t *SourceTask) error {
 		n = at.N
 	}
 	for n < s.c.Count {
+		if s.c.Pace > 0 {
+			select {
+			case <-time.After(s.c.Pace):
+			case <-ctx.Done():
+			}
+		}
 		var b *record.Batch
 		select {
 		case b = <-t.Free():
@@ -246,7 +279,11 @@ func load(t testing.TB, plugins Plugins, name string, settings map[string]string
 }
 
 func loadChild(settings map[string]string, plugins Plugins) (*Connector, error) {
-	return loadNamed("child", settings, plugins)
+	name := settings["name"]
+	if name == "" {
+		name = "child"
+	}
+	return loadNamed(name, settings, plugins)
 }
 
 func loadNamed(name string, settings map[string]string, plugins Plugins) (*Connector, error) {
@@ -286,14 +323,15 @@ func start(t testing.TB, w *Worker) (stop func()) {
 // until waits until what holds, and fails the test with what it saw when it does not come.
 func until(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	const patience = time.Minute // a machine may be busy with other tests
+	deadline := time.Now().Add(patience)
 	for tick := time.NewTicker(5 * time.Millisecond); ; <-tick.C {
 		if holds() {
 			tick.Stop()
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("waited 20s for %s", what)
+			t.Fatalf("waited %s for %s", patience, what)
 		}
 	}
 }

@@ -58,6 +58,14 @@ type Transform interface {
 	Apply(b *record.Batch, r *record.Record) (keep bool, err error)
 }
 
+// ErrFenced says that another owner has taken over what a connector was writing: a Writer returns
+// it, wrapped, from Start or Flush. The runtime then drops what it holds and writes nothing more,
+// instead of trying again, which would take the claim from the new owner.
+var ErrFenced = errors.New("another owner has taken over")
+
+// isFenced says whether another owner has taken over, in the target or in Kafka.
+func isFenced(err error) bool { return errors.Is(err, ErrFenced) || errors.Is(err, kafka.ErrFenced) }
+
 // Permanent marks an error that cannot heal by itself: the task becomes FAILED and is not
 // restarted until somebody changes something.
 func Permanent(err error) error { return permanent{err} }

@@ -23,56 +23,38 @@ type counters struct {
 	sourceTime   atomic.Int64 // the time of that record at its origin, ms since 1970; 0 when unknown
 
 	latency Histogram // from a record's time to its arrival
+	recent  recent    // the same of the last seconds
 	flush   Histogram // of a sink's flushes
 }
 
-// settled counts shipments that are durable with their offsets.
-func (c *counters) settled(ready []*shipment, now time.Time) {
-	var sum tally
-	var newest int64
+// settled counts batches that are durable with their offsets.
+func (c *counters) settled(s *settlement, now time.Time) {
+	t := &s.tally
+	c.read.Add(t.read)
+	c.written.Add(t.read - t.filtered - t.failed)
+	c.bytes.Add(t.bytes)
+	c.filtered.Add(t.filtered)
+	c.failed.Add(t.failed)
+	c.deadLettered.Add(t.dead)
+	c.batches.Add(s.batches)
+	c.arrived(t.read, &s.times, now)
+}
+
+// arrived counts the latency of n records that are durable since now.
+func (c *counters) arrived(n int64, times *originTimes, now time.Time) {
 	ms := now.UnixMilli()
-	for _, s := range ready {
-		sum.read += s.tally.read
-		sum.filtered += s.tally.filtered
-		sum.failed += s.tally.failed
-		sum.dead += s.tally.dead
-		sum.bytes += s.tally.bytes
-		newest = max(newest, c.arrived(s.batch.Records, ms))
+	var newest int64
+	for _, r := range times.runs {
+		c.latency.observeMillis(ms-r.at, r.n)
+		newest = max(newest, r.at)
 	}
-	c.read.Add(sum.read)
-	c.written.Add(sum.read - sum.filtered - sum.failed)
-	c.bytes.Add(sum.bytes)
-	c.filtered.Add(sum.filtered)
-	c.failed.Add(sum.failed)
-	c.deadLettered.Add(sum.dead)
-	c.batches.Add(int64(len(ready)))
-	if sum.read > 0 {
+	c.recent.observe(times.runs, now)
+	if n > 0 {
 		c.lastRecord.Store(ms)
 	}
 	if newest > 0 {
 		c.sourceTime.Store(newest)
 	}
-}
-
-// arrived counts the latency of records that are durable since now and returns the newest origin
-// time among them. Neighbours mostly have the same time and are counted together.
-func (c *counters) arrived(records []record.Record, now int64) (newest int64) {
-	var at, n int64
-	for i := range records {
-		t := originTime(&records[i])
-		if t != at {
-			if at > 0 {
-				c.latency.observeMillis(now-at, n)
-			}
-			at, n = t, 0
-			newest = max(newest, t)
-		}
-		n++
-	}
-	if at > 0 {
-		c.latency.observeMillis(now-at, n)
-	}
-	return newest
 }
 
 // originTime is when a source's record came to be, in milliseconds since 1970; 0 when the record

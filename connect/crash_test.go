@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"go.uber.org/goleak"
 
 	"connectd/internal/fault"
+	"connectd/internal/testenv"
 	"connectd/kafka"
 	"connectd/record"
 )
@@ -74,50 +76,89 @@ func child(text, broker string) int {
 	return 0
 }
 
-// run starts a child that dies at the step, or lives on when it is empty. stop ends the child
-// that lives.
-func run(t *testing.T, k kafka.Settings, settings map[string]string, step string) (died <-chan error, stop func()) {
+// process is a child.
+type process struct {
+	*exec.Cmd
+	step   string
+	output output
+	ended  chan error
+}
+
+// output is what a child has printed.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// run starts a child that dies at the step, or lives on when it is empty.
+func run(t *testing.T, k kafka.Settings, settings map[string]string, step string) *process {
 	t.Helper()
 	text, err := json.Marshal(settings)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(os.Args[0])
-	var output bytes.Buffer
-	cmd.Stderr, cmd.Stdout = &output, &output
-	cmd.Env = append(os.Environ(), childSettings+"="+string(text), childBroker+"="+k.Brokers[0], "CONNECTD_FAULT="+step)
-	if err := cmd.Start(); err != nil {
+	p := &process{Cmd: exec.Command(os.Args[0]), step: step, ended: make(chan error, 1)}
+	p.Stderr, p.Stdout = &p.output, &p.output
+	p.Env = append(os.Environ(), childSettings+"="+string(text), childBroker+"="+k.Brokers[0], "CONNECTD_FAULT="+step)
+	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	go func() { p.ended <- p.Wait() }()
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
+		_ = p.Process.Kill()
 		if t.Failed() {
-			t.Logf("child with fault %q:\n%s", step, output.String())
+			t.Logf("child %d with fault %q:\n%s", p.Process.Pid, step, p.output.String())
 		}
 	})
-	return ended, func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		if err := <-ended; err != nil {
-			t.Errorf("child ended with %v", err)
+	return p
+}
+
+// stop ends a child that lives.
+func (p *process) stop(t *testing.T) {
+	t.Helper()
+	p.signal(t, syscall.SIGTERM)
+	if err := <-p.ended; err != nil {
+		t.Errorf("child ended with %v", err)
+	}
+}
+
+func (p *process) signal(t *testing.T, s syscall.Signal) {
+	t.Helper()
+	if err := p.Process.Signal(s); err != nil {
+		t.Error(err)
+	}
+}
+
+// died waits until the child is killed at its step.
+func (p *process) died(t *testing.T) {
+	t.Helper()
+	select {
+	case err := <-p.ended:
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || !strings.Contains(exit.Error(), "killed") {
+			t.Fatalf("child ended with %v, want it killed at %s", err, p.step)
 		}
+	case <-time.After(30 * time.Second):
+		t.Fatalf("child does not pass %s", p.step)
 	}
 }
 
 // crash runs a child that dies at the step.
 func crash(t *testing.T, k kafka.Settings, settings map[string]string, step string) {
 	t.Helper()
-	died, _ := run(t, k, settings, step)
-	select {
-	case err := <-died:
-		var exit *exec.ExitError
-		if !errors.As(err, &exit) || !strings.Contains(exit.Error(), "killed") {
-			t.Fatalf("child ended with %v, want it killed at %s", err, step)
-		}
-	case <-time.After(30 * time.Second):
-		t.Fatalf("child does not pass %s", step)
-	}
+	run(t, k, settings, step).died(t)
 }
 
 func TestSinkCrash(t *testing.T) {
@@ -140,17 +181,74 @@ func TestSinkCrash(t *testing.T) {
 				}
 				crash(t, k, settings, step)
 				settings["batch.max.rows"] = "45" // the next life would cut other ranges
-				_, stop := run(t, k, settings, "")
+				child := run(t, k, settings, "")
 				until(t, "all offsets", func() bool { return len(diskOffsets(t, dir)) >= 600 })
 				fill(t, k, "numbers", 2, 600, 650)
 				until(t, "the offsets that came later", func() bool { return len(diskOffsets(t, dir)) >= 650 })
-				stop()
+				child.stop(t)
 				for offset, copies := range diskOffsets(t, dir) {
 					if copies != 1 {
 						t.Errorf("%s is there %d times", offset, copies)
 					}
 				}
 				for _, c := range committed(t, k, "child") {
+					if strings.HasSuffix(c, "+intent") {
+						t.Errorf("committed %s", c)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestSinkRebalanceCrash has partitions move between two processes in the middle of flushes, and
+// kills one of the two in the middle of others.
+func TestSinkRebalanceCrash(t *testing.T) {
+	var k kafka.Settings
+	k.Defaults()
+	k.FetchWait = 50 * time.Millisecond
+	broker := testenv.OwnKafka(t, testenv.KafkaOptions{Properties: map[string]string{
+		"group.consumer.session.timeout.ms": "6000", "group.consumer.min.session.timeout.ms": "6000",
+		"group.consumer.heartbeat.interval.ms": "500", "group.consumer.min.heartbeat.interval.ms": "500",
+	}})
+	k.Brokers = strings.Split(broker.Brokers, ",")
+	for _, protocol := range []string{"classic", "consumer"} {
+		for _, starts := range []string{"false", "true"} {
+			t.Run(protocol+"/starts="+starts, func(t *testing.T) {
+				dir := t.TempDir()
+				topic := "numbers-" + protocol + "-" + starts
+				settings := map[string]string{
+					"name": topic, "connector.class": "disk-sink", "topics": topic, "dir": dir, "starts": starts, "pause.ms": "20",
+					"batch.max.rows": "25", "linger.ms": "20", "consumer.group.protocol": protocol,
+					"consumer.override.session.timeout.ms": "6000", "consumer.override.heartbeat.interval.ms": "200",
+				}
+				n := 0
+				more := func() {
+					fill(t, k, topic, 6, n, n+120)
+					n += 120
+				}
+				more()
+				first := run(t, k, settings, "")
+				until(t, "the first rows", func() bool { more(); return len(diskOffsets(t, dir)) > 0 })
+				settings["mark"] = filepath.Join(t.TempDir(), "mark")
+				second := run(t, k, settings, "")
+				until(t, "the second process's rows", func() bool {
+					more()
+					_, err := os.Stat(settings["mark"])
+					return err == nil
+				})
+				more()
+				first.signal(t, syscall.SIGKILL)
+				<-first.ended
+				more()
+				until(t, "all rows", func() bool { return len(diskOffsets(t, dir)) >= n })
+				second.stop(t)
+				for offset, copies := range diskOffsets(t, dir) {
+					if copies != 1 {
+						t.Errorf("%s is there %d times", offset, copies)
+					}
+				}
+				for _, c := range committed(t, k, topic) {
 					if strings.HasSuffix(c, "+intent") {
 						t.Errorf("committed %s", c)
 					}
@@ -168,12 +266,12 @@ func TestSourceCrash(t *testing.T) {
 			dir := t.TempDir()
 			settings := map[string]string{"connector.class": "told-source", "topic": "numbers", "count": "2000", "told": filepath.Join(dir, "told")}
 			crash(t, k, settings, step)
-			if told, stored := readTold(t, dir), storedOffset(t, k); told > stored {
+			if told, stored := readTold(t, settings["told"]), storedOffset(t, k); told > stored {
 				t.Errorf("upstream was told %d, the stored offset is %d", told, stored)
 			}
-			_, stop := run(t, k, settings, "")
-			until(t, "the end", func() bool { return readTold(t, dir) == 2000 })
-			stop()
+			child := run(t, k, settings, "")
+			until(t, "the end", func() bool { return readTold(t, settings["told"]) == 2000 })
+			child.stop(t)
 			seen := make([]bool, 2000)
 			next := 0
 			for _, m := range readTopic(t, k, "numbers") {
@@ -209,8 +307,8 @@ func storedOffset(t *testing.T, k kafka.Settings) int {
 	return n
 }
 
-func readTold(t *testing.T, dir string) int {
-	text, err := os.ReadFile(filepath.Join(dir, "told"))
+func readTold(t *testing.T, file string) int {
+	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0
 	}
@@ -241,6 +339,9 @@ func newTold(c *toldConfig, e Env) (Source, error) {
 type diskConfig struct {
 	Dir    string `yaml:"dir" doc:"folder"`
 	Starts bool   `yaml:"starts" doc:"keep the offset with the rows"`
+	Mark   string `yaml:"mark" doc:"file that is there after the first flush; empty for none"`
+
+	Pause time.Duration `yaml:"pause.ms" doc:"time in the middle of a flush"`
 }
 
 func (*diskConfig) Defaults() {}
@@ -250,7 +351,7 @@ type disk struct{ c *diskConfig }
 func newDisk(c *diskConfig, _ Env) (Sink, error) { return &disk{c}, nil }
 
 func (d *disk) Open(_ context.Context, p record.Partition) (Writer, error) {
-	w := &diskWriter{dir: d.c.Dir, p: p}
+	w := &diskWriter{diskConfig: d.c, p: p}
 	if d.c.Starts {
 		return &diskStarter{w}, nil
 	}
@@ -260,7 +361,7 @@ func (d *disk) Open(_ context.Context, p record.Partition) (Writer, error) {
 func (d *disk) Close() error { return nil }
 
 type diskWriter struct {
-	dir     string
+	*diskConfig
 	p       record.Partition
 	offsets []int64
 }
@@ -282,7 +383,7 @@ func (w *diskWriter) Flush(_ context.Context, r record.Range) error {
 				text = fmt.Appendf(text, "%s@%d\n", w.p, offset)
 			}
 		}
-		name := filepath.Join(w.dir, fmt.Sprintf("%s-%d", r.ID, half))
+		name := filepath.Join(w.Dir, fmt.Sprintf("%s-%d", r.ID, half))
 		if old, err := os.ReadFile(name); err == nil && !bytes.Equal(old, text) {
 			return Permanent(fmt.Errorf("flush %s has other content than before", r.ID))
 		}
@@ -290,9 +391,20 @@ func (w *diskWriter) Flush(_ context.Context, r record.Range) error {
 			return err
 		}
 		fault.Point("sink.writing")
+		if half == 0 && w.Pause > 0 {
+			time.Sleep(w.Pause) // a target that takes its time
+		}
 	}
 	w.offsets = w.offsets[:0]
-	return nil
+	return w.mark()
+}
+
+// mark tells the test that this process has flushed.
+func (w *diskWriter) mark() error {
+	if w.Mark == "" {
+		return nil
+	}
+	return writeWhole(w.Mark, nil)
 }
 
 func (w *diskWriter) Close() error { return nil }
@@ -305,7 +417,7 @@ type diskState struct {
 	Offsets []int64
 }
 
-func (w *diskStarter) file() string { return filepath.Join(w.dir, w.p.String()+".state") }
+func (w *diskStarter) file() string { return filepath.Join(w.Dir, w.p.String()+".state") }
 
 func (w *diskStarter) state() (s diskState, ok bool, err error) {
 	text, err := os.ReadFile(w.file())
@@ -338,7 +450,7 @@ func (w *diskStarter) Flush(_ context.Context, r record.Range) error {
 	}
 	fault.Point("sink.writing")
 	w.offsets = w.offsets[:0]
-	return writeWhole(w.file(), text)
+	return errors.Join(writeWhole(w.file(), text), w.mark())
 }
 
 // writeWhole replaces a file: after a crash it is the old one or the new one.

@@ -69,6 +69,14 @@ func (h *Histogram) Sub(earlier *Histogram) {
 	h.micros.Add(-earlier.micros.Load())
 }
 
+// reset empties h.
+func (h *Histogram) reset() {
+	for i := range h.buckets {
+		h.buckets[i].Store(0)
+	}
+	h.micros.Store(0)
+}
+
 // Count is how many durations were counted.
 func (h *Histogram) Count() int64 {
 	var n int64

@@ -63,6 +63,13 @@ func (b *inbox) take() (fetches []kafka.Fetch, resume bool) {
 	return fetches, resume
 }
 
+// waiting says whether there is something to take, or fetching is paused.
+func (b *inbox) waiting() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.fetches) > 0 || b.crowded || b.broke || b.seeking
+}
+
 // give says that n bytes are durable in the target, or dropped.
 func (b *inbox) give(n int64) {
 	b.mu.Lock()

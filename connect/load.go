@@ -33,6 +33,7 @@ type Connector struct {
 	transforms         []part
 	key, value, header part
 	hash               string // of all settings, 8 hex digits
+	exactlyOnce        bool   // a source that writes in transactions
 }
 
 // part is a transform or a converter of a connector.
@@ -84,6 +85,9 @@ func (l *loader) connector() *Connector {
 	c.Class = c.plugin.Class
 	c.settings = c.plugin.Settings()
 	l.problems = append(l.problems, config.Decode(l.own(), settings, c.settings)...)
+	if c.source != nil {
+		c.exactlyOnce = c.source.ExactlyOnce == "required" || l.worker.ExactlyOnce == "enabled"
+	}
 	if c.sink != nil {
 		c.sink.adopt(c.settings, &l.written.Section)
 	}

@@ -59,15 +59,16 @@ func TestLoadProblems(t *testing.T) {
 		{"no topics", "connector.class: memory-sink", []string{
 			`2:3: connectors.c.topics: is missing; name the topics to read, or write topics.regex`,
 		}},
-		{"exactly once", "connector.class: counter-source\ntopic: t\nexactly.once.support: required", []string{
-			`5:5: connectors.c.exactly.once.support: required is not supported yet; write requested for at-least-once delivery`,
+		{"transactions", "connector.class: counter-source\ntopic: t\nexactly.once.support: required\ntransaction.boundary: connector\ntransaction.boundary.interval.ms: 0", []string{
+			`6:5: connectors.c.transaction.boundary: connector is not supported: no source decides by itself where a transaction ends; write poll or interval`,
+			`7:5: connectors.c.transaction.boundary.interval.ms: is not a pause; write 1 or more`,
 		}},
 		{"topic creation", "connector.class: counter-source\ntopic: t\ntopic.creation.default.partitions: many", []string{
 			`5:5: connectors.c.topic.creation.default.partitions: "many" is not a number of partitions; write 1 or more, or -1 for the broker's default`,
 		}},
 		{"converter", "connector.class: counter-source\ntopic: t\nvalue.converter: jsn\nkey.converter: json\nkey.converter.schema.enable: false", []string{
 			`5:5: connectors.c.value.converter: "jsn" is not a known converter; did you mean "json"? (json, simple, string)`,
-			`7:5: connectors.c.key.converter.schema.enable: is not a known key; did you mean schemas.enable?`,
+			`7:5: connectors.c.key.converter.schema.enable: is not a known key; did you mean key.converter.schemas.enable?`,
 		}},
 		{"transform", "connector.class: counter-source\ntopic: t\ntransforms: few,none\ntransforms.few.type: pickey\ntransforms.feew.drop: 1", []string{
 			`5:5: connectors.c.transforms.none.type: is missing; write one of picky`,

@@ -20,7 +20,9 @@ type memory struct {
 	flushes  []record.Range
 	next     map[record.Partition]int64 // of starters
 	open     int
+	opened   int           // writers, ever
 	refusing int           // so many flushes fail
+	fencing  int           // so many flushes find another owner
 	blocked  chan struct{} // flushes wait until it is closed; nil for none
 }
 
@@ -58,6 +60,7 @@ func (s *memorySink) Open(_ context.Context, p record.Partition) (Writer, error)
 	s.c.store.mu.Lock()
 	defer s.c.store.mu.Unlock()
 	s.c.store.open++
+	s.c.store.opened++
 	w := &memoryWriter{c: s.c, p: p}
 	if s.c.Starts {
 		return &memoryStarter{w}, nil
@@ -125,6 +128,10 @@ func (w *memoryWriter) Flush(ctx context.Context, r record.Range) error {
 	if m.refusing > 0 {
 		m.refusing--
 		return errors.New("target is away")
+	}
+	if m.fencing > 0 {
+		m.fencing--
+		return fmt.Errorf("move the position: %w", ErrFenced)
 	}
 	if slices.Contains(w.offsets, w.c.Refuse) {
 		return fmt.Errorf("insert: %w", &RecordErrors{Partition: w.p.String(), Failed: []RecordError{{w.c.Refuse, errors.New("check violated")}}})

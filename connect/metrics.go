@@ -2,6 +2,7 @@ package connect
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 
@@ -13,8 +14,8 @@ type metric struct {
 	name string
 	help string
 	kind prometheus.ValueType
-	only Kind // "" for both
-	of   func(*TaskStatus) float64
+	only Kind                      // "" for both
+	of   func(*TaskStatus) float64 // NaN: not known, and left out
 }
 
 // metrics is the table of all metrics of tasks but the histograms. Sources have further ones of
@@ -39,7 +40,12 @@ var metrics = []metric{
 	{"connectd_sink_retries_total", "Flushes and writes that the target refused and that were tried again in place.", prometheus.CounterValue, SinkKind,
 		func(t *TaskStatus) float64 { return float64(t.Retries) }},
 	{"connectd_sink_lag_records", "Offsets of the task's partitions that are not flushed yet.", prometheus.GaugeValue, SinkKind,
-		func(t *TaskStatus) float64 { return float64(max(0, t.LagRecords)) }},
+		func(t *TaskStatus) float64 {
+			if t.LagRecords < 0 {
+				return math.NaN()
+			}
+			return float64(t.LagRecords)
+		}},
 	{"connectd_lag_seconds", "How far the newest record that arrived was behind its origin; it grows while there is more to do.", prometheus.GaugeValue, "",
 		func(t *TaskStatus) float64 { return t.Lag.Seconds() }},
 	{"connectd_task_restarts_total", "Restarts of the task after a failure.", prometheus.CounterValue, "",
@@ -56,9 +62,10 @@ var metrics = []metric{
 }
 
 const (
-	stateMetric   = "connectd_task_state"
-	latencyMetric = "connectd_latency_seconds"
-	flushMetric   = "connectd_sink_flush_duration_seconds"
+	connectorMetric = "connectd_connector_state"
+	stateMetric     = "connectd_task_state"
+	latencyMetric   = "connectd_latency_seconds"
+	flushMetric     = "connectd_sink_flush_duration_seconds"
 )
 
 func oneIf(b bool) int {
@@ -72,12 +79,23 @@ func oneIf(b bool) int {
 // It describes nothing beforehand, since the gauges of sources come and go.
 func (w *Worker) Describe(chan<- *prometheus.Desc) {}
 
-// Collect sends the figures of all tasks.
+// Collect sends the states of all connectors and the figures of all tasks.
 func (w *Worker) Collect(out chan<- prometheus.Metric) {
 	for _, s := range w.all() {
+		s.collect(out)
 		for _, t := range s.all() {
 			collect(out, s, t)
 		}
+	}
+}
+
+// collect sends the connector's own state, which it has also when its settings were refused and it
+// has no task.
+func (s *supervised) collect(out chan<- prometheus.Metric) {
+	is := s.status().State
+	state := prometheus.NewDesc(connectorMetric, "1 for the state that the connector is in; FAILED is one whose settings were refused.", []string{"connector", "state"}, nil)
+	for _, name := range []State{Running, Paused, Stopped, Failed} {
+		out <- prometheus.MustNewConstMetric(state, prometheus.GaugeValue, float64(oneIf(is == name)), s.name, string(name))
 	}
 }
 
@@ -87,8 +105,11 @@ func collect(out chan<- prometheus.Metric, s *supervised, t *task) {
 	status := t.status()
 	labels := []string{s.name, strconv.Itoa(t.id)}
 	for _, m := range metrics {
-		if m.only == "" || m.only == s.kind {
-			out <- prometheus.MustNewConstMetric(prometheus.NewDesc(m.name, m.help, taskLabels, nil), m.kind, m.of(&status), labels...)
+		if m.only != "" && m.only != s.kind {
+			continue
+		}
+		if v := m.of(&status); !math.IsNaN(v) {
+			out <- prometheus.MustNewConstMetric(prometheus.NewDesc(m.name, m.help, taskLabels, nil), m.kind, v, labels...)
 		}
 	}
 	state := prometheus.NewDesc(stateMetric, "1 for the state that the task is in.", append(slices.Clone(taskLabels), "state"), nil)

@@ -20,8 +20,10 @@ type timeRun struct{ at, n int64 }
 var timeFields = []string{"__source_ts_ms", "__ts_ms", "ts_ms"}
 
 // add counts r.
-func (o *originTimes) add(r *record.Record) {
-	at := o.of(r)
+func (o *originTimes) add(r *record.Record) { o.note(o.of(r)) }
+
+// note counts a record of that time, in milliseconds since 1970; 0 for unknown.
+func (o *originTimes) note(at int64) {
 	if at <= 0 {
 		return
 	}
@@ -63,16 +65,5 @@ func (c *counters) flushed(t *rangeTally, o *originTimes, now time.Time) {
 	c.filtered.Add(t.filtered)
 	c.failed.Add(t.failed)
 	c.deadLettered.Add(t.dead)
-	ms := now.UnixMilli()
-	var newest int64
-	for _, r := range o.runs {
-		c.latency.observeMillis(ms-r.at, r.n)
-		newest = max(newest, r.at)
-	}
-	if t.consumed > 0 {
-		c.lastRecord.Store(ms)
-	}
-	if newest > 0 {
-		c.sourceTime.Store(newest)
-	}
+	c.arrived(t.consumed, o, now)
 }

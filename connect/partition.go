@@ -116,10 +116,10 @@ func (p *partition) run(ctx context.Context) {
 			return
 		case err == nil:
 			return
-		case errors.Is(err, kafka.ErrFenced):
+		case isFenced(err):
 			// The group is about to say so as well, see fenced.
 			p.log.Warn("partition is lost; nothing more is written for it", "err", err)
-			p.fenced(ctx)
+			p.fenced(ctx, err)
 			return
 		}
 		var refused *RecordErrors
@@ -182,17 +182,19 @@ func (p *partition) retry(ctx context.Context, err error) bool {
 	return false
 }
 
-// fencedPatience is how long the group may take to tell of a partition whose commit it refused.
+// fencedPatience is how long the group may take to tell of a partition that it, or the target, has
+// refused for another owner.
 const fencedPatience = time.Minute
 
 // fenced waits for the group to take the partition away. When it does not, the task joins anew.
-func (p *partition) fenced(ctx context.Context) {
+func (p *partition) fenced(ctx context.Context, cause error) {
 	p.task.budget.give(p, p.inbox.rewind(nowhere))
 	select {
 	case <-p.stop:
 	case <-ctx.Done():
 	case <-time.After(fencedPatience):
-		p.task.fail(fmt.Errorf("partition %s: the group refuses its commits and does not take it away; joining again", p.id))
+		// Not wrapped: the group has had its time, and whose partition it is shows in joining.
+		p.task.fail(fmt.Errorf("partition %s: the group does not take it away; joining again: %v", p.id, cause))
 	}
 }
 
@@ -282,8 +284,10 @@ func (p *partition) serve(ctx context.Context) error {
 		case <-check.C:
 			if p.intent != nil {
 				err = p.checkRecovery(ctx)
-				check.Reset(recoveryCheck)
+			} else {
+				p.checkEnd(ctx)
 			}
+			check.Reset(recoveryCheck)
 		}
 		if err != nil {
 			return err

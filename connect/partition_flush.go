@@ -130,9 +130,23 @@ func (p *partition) commit(ctx context.Context, offset int64, metadata string) e
 	return nil
 }
 
-// recoveryCheck is how often a partition that waits for the end of an unfinished flush looks
-// whether there is anything left to come.
+// recoveryCheck is how often a partition looks whether there is anything left to come: before the
+// end of an unfinished flush that it waits for, or before the log's end.
 const recoveryCheck = 2 * time.Second
+
+// checkEnd looks what is between the last record and the log's end, when nothing comes: the markers
+// of transactions are offsets that nothing can be read from, and no lag.
+func (p *partition) checkEnd(ctx context.Context) {
+	end := p.logEnd.Load()
+	if p.tally.consumed > 0 || end <= p.durable.Load() || p.inbox.waiting() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, recoveryCheck)
+	defer cancel()
+	if empty, err := p.task.admin.Empty(ctx, p.id, p.next, end); err == nil && empty {
+		p.durable.Store(end) // for the lag only: the position stays at the last record
+	}
+}
 
 // checkRecovery ends the wait for records that are not there any more: the last offsets of the
 // range may be those of compacted records and of transaction markers, which no fetch shows.

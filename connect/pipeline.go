@@ -23,19 +23,24 @@ type converters struct {
 }
 
 // pipeline carries the batches of one source task to Kafka: one goroutine encodes and produces
-// them in order (encode), another retires them in the same order (retire).
+// them in order (encode), another retires them in the same order (retire). With transactions,
+// encode only encodes, and the other goroutine (transact) produces and commits.
 type pipeline struct {
 	task     *SourceTask
 	chain    chain
 	conv     converters
-	producer producer
+	producer producer      // without transactions
+	tx       *transactions // nil for delivery at least once
+	close    func()        // closes the one or the other's producer
 	topics   *topics
 	policy   policy
 	offsets  *offsetWriter
 	count    *counters
+	settled  settlement // what is about to be counted and told to the source
 
-	spare    chan *shipment // shipments that carry nothing; there are as many as batches
-	inflight chan *shipment // produced, in order
+	spare    chan *shipment  // shipments that carry nothing; there are as many as batches
+	stopping <-chan struct{} // closed when the source is told to drain
+	inflight chan *shipment  // produced, or with transactions encoded, in order
 }
 
 // shipment is a batch on its way through Kafka: the messages made of it, and the memory that
@@ -56,6 +61,14 @@ type tally struct {
 	bytes                        int64
 }
 
+func (t *tally) add(other *tally) {
+	t.read += other.read
+	t.filtered += other.filtered
+	t.failed += other.failed
+	t.dead += other.dead
+	t.bytes += other.bytes
+}
+
 // ready makes the shipments of p.
 func (p *pipeline) ready() {
 	n := cap(p.task.free)
@@ -68,7 +81,7 @@ func (p *pipeline) ready() {
 	}
 }
 
-// encode turns the task's batches into messages and produces them, until quit is closed and the
+// encode turns the task's batches into messages and ships them, until quit is closed and the
 // batches that were sent before are done, or ctx ends. It closes inflight, which ends retire.
 func (p *pipeline) encode(ctx context.Context, quit <-chan struct{}) error {
 	defer close(p.inflight)
@@ -91,7 +104,7 @@ func (p *pipeline) encode(ctx context.Context, quit <-chan struct{}) error {
 	}
 }
 
-// ship produces one batch.
+// ship encodes one batch and, without transactions, produces it.
 func (p *pipeline) ship(ctx context.Context, b *record.Batch) error {
 	s := <-p.spare // never waits: there are as many shipments as batches
 	s.load(b)
@@ -105,9 +118,11 @@ func (p *pipeline) ship(ctx context.Context, b *record.Batch) error {
 			return err
 		}
 	}
-	if len(s.msgs) == 0 {
+	switch {
+	case p.tx != nil: // see pipeline.produce
+	case len(s.msgs) == 0:
 		s.acked <- nil
-	} else {
+	default:
 		p.producer.Produce(s.msgs, s.done)
 	}
 	p.inflight <- s // never waits either

@@ -9,9 +9,11 @@ import (
 
 // Env is what a connector is told of where it runs.
 type Env struct {
-	Connector string // the connector's name
-	Task      int
-	Log       *slog.Logger
+	Connector  string // the connector's name
+	Class      string // as the connector's file names it: an alias may mean other defaults
+	Task       int
+	Transforms int // how many transforms a source's records pass
+	Log        *slog.Logger
 }
 
 // Plugin is one line of the table of plugins: a class that a connector file may name, its

@@ -35,7 +35,7 @@ func (p *pipeline) retire(ctx context.Context) error {
 		ready = append(ready[:0], next)
 		var failed error
 		ready, next, failed = p.alsoAcked(ready)
-		if err := p.settle(ctx, ready); err != nil {
+		if err := p.retired(ctx, ready); err != nil {
 			return err
 		}
 		if failed != nil {
@@ -68,8 +68,8 @@ func (p *pipeline) alsoAcked(ready []*shipment) (all []*shipment, next *shipment
 	}
 }
 
-// settle ends the way of shipments whose records are all acknowledged.
-func (p *pipeline) settle(ctx context.Context, ready []*shipment) error {
+// retired ends the way of shipments whose records are all acknowledged.
+func (p *pipeline) retired(ctx context.Context, ready []*shipment) error {
 	// Order of truth, 1: the records are durable in Kafka.
 	fault.Point("source.produced")
 	if err := p.offsets.write(ctx, ready); err != nil {
@@ -78,13 +78,49 @@ func (p *pipeline) settle(ctx context.Context, ready []*shipment) error {
 	// Order of truth, 2: so is the position after them. Only now the source hears of it, and
 	// may tell its upstream to forget.
 	fault.Point("source.offset")
-	p.count.settled(ready, time.Now())
-	p.task.commit(ready[len(ready)-1].batch.Mark)
 	for _, s := range ready {
-		b := s.batch
-		s.batch = nil
-		p.spare <- s // before the batch, so that ship never waits for a shipment
-		p.task.recycle(b)
+		p.settled.add(s)
+	}
+	p.settle()
+	for _, s := range ready {
+		p.recycle(s)
 	}
 	return nil
+}
+
+// settlement is what became of batches that are durable with their offsets.
+type settlement struct {
+	tally   tally
+	batches int64
+	mark    uint64 // of the last one
+	times   originTimes
+}
+
+// add takes s, while its batch is there.
+func (t *settlement) add(s *shipment) {
+	t.tally.add(&s.tally)
+	t.batches++
+	t.mark = s.batch.Mark
+	for i := range s.batch.Records {
+		t.times.note(originTime(&s.batch.Records[i]))
+	}
+}
+
+// settle counts what is settled, and tells the source.
+func (p *pipeline) settle() {
+	if p.settled.batches == 0 {
+		return
+	}
+	p.count.settled(&p.settled, time.Now())
+	p.task.commit(p.settled.mark)
+	p.settled.tally, p.settled.batches = tally{}, 0
+	p.settled.times.reset()
+}
+
+// recycle gives the batch of s back to the source.
+func (p *pipeline) recycle(s *shipment) {
+	b := s.batch
+	s.batch = nil
+	p.spare <- s // before the batch, so that ship never waits for a shipment
+	p.task.recycle(b)
 }

@@ -125,10 +125,10 @@ type sourceSettings struct {
 	TopicDefaults map[string]string `yaml:"topic.creation.default.*" doc:"partitions, replication.factor and any topic property of the topics that are created"`
 	TopicGroups   []string          `yaml:"topic.creation.groups" doc:"names of further rules for created topics"`
 
-	ExactlyOnce    string `yaml:"exactly.once.support" values:"requested,required" doc:"required: refuse to run without exactly-once delivery to Kafka"`
-	Boundary       string `yaml:"transaction.boundary" noeffect:"transactions come with exactly.once.support: required"`
-	BoundaryPeriod string `yaml:"transaction.boundary.interval.ms" noeffect:"transactions come with exactly.once.support: required"`
-	OffsetsTopic   string `yaml:"offsets.storage.topic" doc:"compacted topic for this connector's source offsets, instead of the worker's offset.storage.topic"`
+	ExactlyOnce    string        `yaml:"exactly.once.support" values:"requested,required" doc:"required: write records and source offsets in transactions, so that readers of committed records see each record once; requested: only where the worker's exactly.once.source.support says so, and at least once otherwise"`
+	Boundary       string        `yaml:"transaction.boundary" values:"poll,interval,connector" doc:"what a transaction holds: poll, a batch of the source, or several while more are ready; interval, all of transaction.boundary.interval.ms"`
+	BoundaryPeriod time.Duration `yaml:"transaction.boundary.interval.ms" doc:"how long a transaction stays open with transaction.boundary: interval; readers of committed records wait as long"`
+	OffsetsTopic   string        `yaml:"offsets.storage.topic" doc:"compacted topic for this connector's source offsets, instead of the worker's offset.storage.topic"`
 }
 
 const maxInFlight = 8
@@ -138,6 +138,8 @@ func (s *sourceSettings) Defaults() {
 	s.MaxInFlight = maxInFlight
 	s.TopicCreation = true
 	s.ExactlyOnce = "requested"
+	s.Boundary = "poll"
+	s.BoundaryPeriod = time.Minute
 }
 
 func (s *sourceSettings) Validate(r *config.Report) {
@@ -145,8 +147,11 @@ func (s *sourceSettings) Validate(r *config.Report) {
 	if s.MaxInFlight < 1 {
 		r.Errorf("max.in.flight", "is %d; write 1 or more", s.MaxInFlight)
 	}
-	if s.ExactlyOnce == "required" {
-		r.Errorf("exactly.once.support", "required is not supported yet; write requested for at-least-once delivery")
+	if s.Boundary == "connector" {
+		r.Errorf("transaction.boundary", "connector is not supported: no source decides by itself where a transaction ends; write poll or interval")
+	}
+	if s.BoundaryPeriod < time.Millisecond {
+		r.Errorf("transaction.boundary.interval.ms", "is not a pause; write 1 or more")
 	}
 	if len(s.TopicGroups) > 0 {
 		r.Errorf("topic.creation.groups", "is not supported yet; topic.creation.default.* applies to all topics")
@@ -182,7 +187,7 @@ func (s *sinkSettings) Validate(r *config.Report) {
 	switch {
 	case r.Set("topics") && r.Set("topics.regex"):
 		r.Errorf("topics.regex", "is set together with topics; remove one of them")
-	case len(s.Topics) == 0 && s.Pattern == nil:
+	case len(s.Topics) == 0 && s.Pattern == nil && !r.Set("topics.regex"):
 		r.Errorf("topics", "is missing; name the topics to read, or write topics.regex")
 	}
 	if s.MaxRows < 1 {

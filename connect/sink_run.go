@@ -54,7 +54,10 @@ func (w *Worker) runSink(ctx context.Context, t *task) error {
 		wakePoll: func() {},
 	}
 	err = st.run(ctx, w)
-	return errors.Join(err, sink.Close())
+	if closing := sink.Close(); err == nil {
+		err = closing
+	}
+	return err
 }
 
 func (t *sinkTask) run(ctx context.Context, w *Worker) error {
@@ -88,8 +91,13 @@ func (t *sinkTask) run(ctx context.Context, w *Worker) error {
 		return err
 	}
 	t.running(nil, t.lagging)
-	err = t.poll(ctx)
-	return errors.Join(err, t.end(w.settings.Grace))
+	if err = t.group.Reach(ctx); err == nil {
+		err = t.poll(ctx)
+	}
+	if ending := t.end(w.settings.Grace); err == nil {
+		err = ending
+	}
+	return err
 }
 
 // sessionTimeout is how long the partitions of a killed process stay without an owner, unless the

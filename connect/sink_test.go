@@ -61,7 +61,7 @@ func committed(t testing.TB, k kafka.Settings, connector string) []string {
 	defer admin.Close()
 	commits, err := admin.GroupOffsets(t.Context(), "connect-"+connector)
 	if err != nil {
-		return nil // the group is not there yet
+		t.Fatal(err)
 	}
 	var all []string
 	for _, c := range commits {
@@ -88,46 +88,53 @@ func sorted(all []string) []string {
 }
 
 func TestSinkWritesEachOffsetOnce(t *testing.T) {
-	for _, starts := range []string{"false", "true"} {
-		t.Run("starts="+starts, func(t *testing.T) {
-			k := testKafka(t)
-			fill(t, k, "numbers", 3, 0, 1000)
-			store := newMemory()
-			w := testWorker(t, k)
-			w.Add(load(t, testPlugins(nil, store), "to-memory", sinkOf("starts", starts, "batch.max.rows", "100", "tasks.max", "2")))
-			stop := start(t, w)
-			until(t, "the first rows", func() bool { return store.count() == 1000 })
-			fill(t, k, "numbers", 3, 1000, 1234)
-			until(t, "the rows that came later", func() bool { return store.count() == 1234 })
-			stop()
-			if got, want := store.values(), sorted(numbers(1234, nil)); !slices.Equal(got, want) {
-				t.Errorf("%d rows, want %d", len(got), len(want))
-			}
-			if twice := store.doubled(); len(twice) > 0 {
-				t.Errorf("written twice: %v", twice)
-			}
-			sum := int64(0)
-			for _, c := range committed(t, k, "to-memory") {
-				var offset int64
-				if _, err := fmt.Sscanf(c[strings.LastIndexByte(c, '=')+1:], "%d", &offset); err != nil || strings.HasSuffix(c, "+intent") {
-					t.Errorf("committed %s", c)
-				}
-				sum += offset
-			}
-			if sum != 1234 {
-				t.Errorf("committed offsets are %d together, want 1234", sum)
-			}
-			// A second life writes nothing again.
-			flushes := len(store.flushes)
-			w = testWorker(t, k)
-			w.Add(load(t, testPlugins(nil, store), "to-memory", sinkOf("starts", starts)))
-			start(t, w)
-			fill(t, k, "numbers", 3, 1234, 1235)
-			until(t, "the last row", func() bool { return store.count() == 1235 })
-			if n := len(store.flushes); n != flushes+1 {
-				t.Errorf("%d flushes for one row", n-flushes)
-			}
+	for _, c := range []struct{ starts, protocol string }{{"false", "classic"}, {"false", "consumer"}, {"true", "classic"}} {
+		t.Run("starts="+c.starts+"/"+c.protocol, func(t *testing.T) {
+			eachKafka(t, func(t *testing.T, k kafka.Settings, prefix string) {
+				testSinkWritesEachOffsetOnce(t, k, prefix, "starts", c.starts, "consumer.group.protocol", c.protocol)
+			})
 		})
+	}
+}
+
+func testSinkWritesEachOffsetOnce(t *testing.T, k kafka.Settings, prefix string, more ...string) {
+	topic, name := prefix+"numbers", prefix+"to-memory"
+	more = append(more, "topics", topic)
+	fill(t, k, topic, 3, 0, 1000)
+	store := newMemory()
+	w := testWorker(t, k)
+	w.Add(load(t, testPlugins(nil, store), name, sinkOf(append(more, "batch.max.rows", "100", "tasks.max", "2")...)))
+	stop := start(t, w)
+	until(t, "the first rows", func() bool { return store.count() == 1000 })
+	fill(t, k, topic, 3, 1000, 1234)
+	until(t, "the rows that came later", func() bool { return store.count() == 1234 })
+	stop()
+	if got, want := store.values(), sorted(numbers(1234, nil)); !slices.Equal(got, want) {
+		t.Errorf("%d rows, want %d", len(got), len(want))
+	}
+	if twice := store.doubled(); len(twice) > 0 {
+		t.Errorf("written twice: %v", twice)
+	}
+	sum := int64(0)
+	for _, c := range committed(t, k, name) {
+		var offset int64
+		if _, err := fmt.Sscanf(c[strings.LastIndexByte(c, '=')+1:], "%d", &offset); err != nil || strings.HasSuffix(c, "+intent") {
+			t.Errorf("committed %s", c)
+		}
+		sum += offset
+	}
+	if sum != 1234 {
+		t.Errorf("committed offsets are %d together, want 1234", sum)
+	}
+	// A second life writes nothing again.
+	flushes := len(store.flushes)
+	w = testWorker(t, k)
+	w.Add(load(t, testPlugins(nil, store), name, sinkOf(more...)))
+	start(t, w)
+	fill(t, k, topic, 3, 1234, 1235)
+	until(t, "the last row", func() bool { return store.count() == 1235 })
+	if n := len(store.flushes); n != flushes+1 {
+		t.Errorf("%d flushes for one row", n-flushes)
 	}
 }
 
@@ -158,6 +165,31 @@ func TestSinkTriesAgainInPlace(t *testing.T) {
 				t.Errorf("committed %v", got)
 			}
 		})
+	}
+}
+
+// TestSinkYieldsWhenFenced has a target that knows of another owner: the task must not claim the
+// partition back, which is what opening another writer would do.
+func TestSinkYieldsWhenFenced(t *testing.T) {
+	k := testKafka(t)
+	fill(t, k, "numbers", 1, 0, 50)
+	store := newMemory()
+	store.fencing = 1
+	zombie := testWorker(t, k)
+	zombie.Add(load(t, testPlugins(nil, store), "to-memory", sinkOf("starts", "true", "errors.retry.delay.max.ms", "1")))
+	stop := start(t, zombie)
+	until(t, "the refusal", func() bool { store.mu.Lock(); defer store.mu.Unlock(); return store.fencing == 0 && store.open == 0 })
+	fill(t, k, "numbers", 1, 50, 60)
+	stop()
+	if s := taskState(zombie); store.opened != 1 || s.Retries != 0 || s.Restarts != 0 || store.count() != 0 {
+		t.Errorf("%d writers, %d retries, %d restarts, %d rows; want one writer and nothing more", store.opened, s.Retries, s.Restarts, store.count())
+	}
+	owner := testWorker(t, k)
+	owner.Add(load(t, testPlugins(nil, store), "to-memory", sinkOf("starts", "true")))
+	start(t, owner)
+	until(t, "the rows", func() bool { return store.count() == 60 })
+	if twice := store.doubled(); len(twice) > 0 {
+		t.Errorf("written twice: %v", twice)
 	}
 }
 
@@ -336,25 +368,35 @@ func TestSinkStopsWhileFull(t *testing.T) {
 }
 
 func TestSinkMovesPartitionsBetweenMembers(t *testing.T) {
-	k := testKafka(t)
-	fill(t, k, "numbers", 6, 0, 600)
+	for _, protocol := range []string{"classic", "consumer"} {
+		t.Run(protocol, func(t *testing.T) {
+			eachKafka(t, func(t *testing.T, k kafka.Settings, prefix string) {
+				testSinkMovesPartitions(t, k, prefix, "consumer.group.protocol", protocol)
+			})
+		})
+	}
+}
+
+func testSinkMovesPartitions(t *testing.T, k kafka.Settings, prefix string, more ...string) {
+	topic, name := prefix+"numbers", prefix+"to-memory"
+	fill(t, k, topic, 6, 0, 600)
 	store := newMemory()
-	settings := sinkOf("batch.max.rows", "50", "consumer.override.session.timeout.ms", "6000", "consumer.override.heartbeat.interval.ms", "50")
+	settings := sinkOf(append(more, "topics", topic, "batch.max.rows", "50", "consumer.override.session.timeout.ms", "6000", "consumer.override.heartbeat.interval.ms", "50")...)
 	first := testWorker(t, k)
-	first.Add(load(t, testPlugins(nil, store), "to-memory", settings))
+	first.Add(load(t, testPlugins(nil, store), name, settings))
 	start(t, first)
 	until(t, "the first rows", func() bool { return store.count() == 600 })
 	second := testWorker(t, k)
-	second.Add(load(t, testPlugins(nil, store), "to-memory", settings))
+	second.Add(load(t, testPlugins(nil, store), name, settings))
 	stopSecond := start(t, second)
 	n := 600
 	until(t, "rows through the second worker", func() bool {
-		fill(t, k, "numbers", 6, n, n+60)
+		fill(t, k, topic, 6, n, n+60)
 		n += 60
 		return taskState(second).Written > 0
 	})
 	stopSecond()
-	fill(t, k, "numbers", 6, n, n+60)
+	fill(t, k, topic, 6, n, n+60)
 	n += 60
 	until(t, "the rows that came after", func() bool { return store.count() == n })
 	if twice := store.doubled(); len(twice) > 0 {

@@ -17,40 +17,27 @@ func (w *Worker) runSource(ctx context.Context, t *task) error {
 	if err != nil {
 		return err
 	}
-	if err := check(ctx, src); err != nil {
+	if err = check(ctx, src); err != nil {
 		return err
 	}
-	topic := c.source.OffsetsTopic
-	if topic == "" {
-		topic = w.settings.OffsetsTopic
+	p := &pipeline{policy: newPolicy(c.common), count: &t.count}
+	var offsets map[string][]byte
+	if c.exactlyOnce {
+		offsets, err = w.transactional(ctx, t, p)
+	} else {
+		offsets, err = w.repeating(ctx, t, p)
 	}
-	store, err := w.stores.get(ctx, topic, nil)
 	if err != nil {
-		return fmt.Errorf("open the offsets topic: %w", err)
+		return err
 	}
-	offsets, err := offsetsOf(c.Name, store.All())
-	if err != nil {
-		return Permanent(err)
-	}
-
-	p := &pipeline{
-		task:    newSourceTask(c.Name, t.id, c.source.MaxInFlight, offsets, t.log),
-		policy:  newPolicy(c.common),
-		offsets: newOffsetWriter(c.Name, &offsetsTopic{store, func() { w.stores.discard(topic, store) }}),
-		count:   &t.count,
-	}
+	defer p.close()
+	p.task = newSourceTask(c.Name, t.id, c.source.MaxInFlight, offsets, t.log)
 	if p.chain, err = c.newChain(); err != nil {
 		return err
 	}
 	if p.conv, err = c.newConverters(); err != nil {
 		return err
 	}
-	producer, err := w.newProducer(c, t.log)
-	if err != nil {
-		return err
-	}
-	defer producer.Close()
-	p.producer = producer
 	admin, err := w.newAdmin(c)
 	if err != nil {
 		return err
@@ -65,7 +52,40 @@ func (w *Worker) runSource(ctx context.Context, t *task) error {
 		}
 	}
 	t.running(p.task, nil)
-	return p.run(ctx, src, w.settings.Grace)
+	err = p.run(ctx, src, w.settings.Grace)
+	if isFenced(err) {
+		t.yield(ctx, w, offsets)
+	}
+	return err
+}
+
+// repeating readies p for delivery at least once, and reads where to start.
+func (w *Worker) repeating(ctx context.Context, t *task, p *pipeline) (map[string][]byte, error) {
+	c := t.connector
+	topic := w.offsetsTopic(c)
+	store, err := w.stores.get(ctx, topic, nil)
+	if err != nil {
+		return nil, fmt.Errorf("open the offsets topic: %w", err)
+	}
+	offsets, err := offsetsOf(c.Name, store.All())
+	if err != nil {
+		return nil, Permanent(err)
+	}
+	producer, err := w.newProducer(c, t.log)
+	if err != nil {
+		return nil, err
+	}
+	p.offsets = newOffsetWriter(c.Name, &offsetsTopic{store, func() { w.stores.discard(topic, store) }})
+	p.producer, p.close = producer, producer.Close
+	return offsets, nil
+}
+
+// offsetsTopic is where the connector's source offsets are kept.
+func (w *Worker) offsetsTopic(c *Connector) string {
+	if c.source.OffsetsTopic != "" {
+		return c.source.OffsetsTopic
+	}
+	return w.settings.OffsetsTopic
 }
 
 // offsetsTopic is the store of source offsets. A store takes no more writes after an error: the

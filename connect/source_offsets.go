@@ -20,7 +20,7 @@ type offsetLog interface {
 
 // offsetWriter writes the offsets of one connector. It belongs to one goroutine.
 type offsetWriter struct {
-	log     offsetLog
+	log     offsetLog         // nil with transactions, which write the offsets themselves
 	prefix  string            // of the keys: ["<connector>",
 	keys    map[string]string // source partition → key
 	changes map[string][]byte

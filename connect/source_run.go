@@ -18,6 +18,7 @@ var errDrain = errors.New("not all that was sent could be made durable before th
 // grace.
 func (p *pipeline) run(ctx context.Context, src Source, grace time.Duration) error {
 	p.ready()
+	p.stopping = ctx.Done()
 	// The pipeline outlives ctx: the source drains through it.
 	carrying, abort := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer abort(nil)
@@ -28,7 +29,11 @@ func (p *pipeline) run(ctx context.Context, src Source, grace time.Duration) err
 	p.task.failed = carried.Done()
 	quit := make(chan struct{})
 	g.Go(func() error { return guarded(func() error { return p.encode(carried, quit) }) })
-	g.Go(func() error { return guarded(func() error { return p.retire(carried) }) })
+	retire := p.retire
+	if p.tx != nil {
+		retire = p.transact
+	}
+	g.Go(func() error { return guarded(func() error { return retire(carried) }) })
 	// A pipeline that has failed takes nothing any more: the source must not wait for it.
 	defer context.AfterFunc(carried, func() { stop(context.Cause(carried)) })()
 	// The time to drain begins when the task is told to stop, or when the source has ended.

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"connectd/kafka"
 )
 
 // numbers are the values {"n":0,"text":"0"} … of a counter, without those that drop says.
@@ -20,11 +22,14 @@ func numbers(count int, drop func(n int) bool) []string {
 }
 
 func TestSourceWritesEverythingInOrder(t *testing.T) {
-	k := testKafka(t)
+	eachKafka(t, testSourceWritesEverythingInOrder)
+}
+
+func testSourceWritesEverythingInOrder(t *testing.T, k kafka.Settings, prefix string) {
 	up := &confirmations{}
 	w := testWorker(t, k)
-	w.Add(load(t, testPlugins(up, nil), "numbers", map[string]string{
-		"connector.class": "org.example.CounterSourceConnector", "topic": "numbers", "count": "1000",
+	w.Add(load(t, testPlugins(up, nil), prefix+"counter", map[string]string{
+		"connector.class": "org.example.CounterSourceConnector", "topic": prefix + "numbers", "count": "1000",
 		"transforms": "few", "transforms.few.type": "picky", "transforms.few.drop": "7",
 	}))
 	stop := start(t, w)
@@ -35,7 +40,7 @@ func TestSourceWritesEverythingInOrder(t *testing.T) {
 	stop()
 
 	var got []string
-	for _, m := range readTopic(t, k, "numbers") {
+	for _, m := range readTopic(t, k, prefix+"numbers") {
 		got = append(got, string(m.Value))
 		if want := fmt.Sprintf(`{"n":%s}`, strings.Split(strings.Trim(string(m.Value), `{}`), ",")[0][len(`"n":`):]); string(m.Key) != want {
 			t.Fatalf("key %s of value %s, want %s", m.Key, m.Value, want)

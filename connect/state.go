@@ -51,5 +51,6 @@ type TaskStatus struct {
 	LagRecords int64         // of a sink: offsets that are not flushed yet; -1 when unknown
 	Lag        time.Duration // of the newest record that arrived: from its origin until it did, and until now while there is more to do
 	Latency    *Histogram    // from a record's time to its arrival; live, see Histogram.Merge
+	Recent     *Histogram    // the same of about the last ten seconds
 	Progress   *Progress     // what the source reports; nil before the first report
 }

@@ -20,6 +20,8 @@ type task struct {
 	attempt   func(ctx context.Context, t *task) error // runs the source or the sink once
 	backoff   backoff
 
+	yielded map[string][]byte // the source offsets when another process was seen at work; nil when none was
+
 	cancel context.CancelFunc // of the running goroutine; owned by the connector's loop
 
 	mu       sync.Mutex
@@ -111,6 +113,9 @@ func (t *task) supervise(ctx context.Context) {
 			t.backoff.reset()
 		}
 		pause := t.backoff.next()
+		if isFenced(err) {
+			pause = t.backoff.most // leave the other one alone, see yield
+		}
 		t.log.Warn("task restarts", "in", pause.Round(time.Millisecond), "err", err)
 		t.enter(Restarting, err)
 		t.retryAt(time.Now().Add(pause))
@@ -183,7 +188,7 @@ func (t *task) status() TaskStatus {
 	s.Read, s.Written, s.Bytes = c.read.Load(), c.written.Load(), c.bytes.Load()
 	s.Filtered, s.Failed, s.DeadLettered = c.filtered.Load(), c.failed.Load(), c.deadLettered.Load()
 	s.Batches, s.Retries = c.batches.Load(), c.retries.Load()
-	s.Latency = &c.latency
+	s.Latency, s.Recent = &c.latency, c.recent.histogram(time.Now())
 	s.LagRecords = -1
 	caughtUp := true
 	if lag != nil {

@@ -9,6 +9,8 @@ import (
 // WorkerSettings are the runtime's keys of the worker section, by Kafka Connect's names.
 type WorkerSettings struct {
 	OffsetsTopic string `yaml:"offset.storage.topic" doc:"compacted topic for the offsets of sources, in Kafka Connect's format"`
+	GroupID      string `yaml:"group.id" doc:"first part of the transactional ids of sources (<group.id>-<connector>-<task>), as in Kafka Connect"`
+	ExactlyOnce  string `yaml:"exactly.once.source.support" values:"disabled,preparing,enabled" doc:"enabled: every source writes in transactions; otherwise those with exactly.once.support: required"`
 	SchemasTopic string `yaml:"schemas.storage.topic" doc:"compacted topic for the schemas of what sources write, which sinks use for JSON without schemas"`
 
 	KeyConverter    string            `yaml:"key.converter" doc:"converter of keys for connectors that name none"`
@@ -24,7 +26,6 @@ type WorkerSettings struct {
 
 	FlushInterval   string `yaml:"offset.flush.interval.ms" noeffect:"source offsets follow each acknowledged batch at once"`
 	FlushTimeout    string `yaml:"offset.flush.timeout.ms" noeffect:"source offsets follow each acknowledged batch at once"`
-	GroupID         string `yaml:"group.id" noeffect:"this worker runs alone; its sinks have consumer groups of their own"`
 	ConfigsTopic    string `yaml:"config.storage.topic" noeffect:"connectors come from files"`
 	StatusTopic     string `yaml:"status.storage.topic" noeffect:"the status is read over REST"`
 	OffsetsFactor   string `yaml:"offset.storage.replication.factor" noeffect:"the topic is created with the broker's default"`
@@ -43,6 +44,8 @@ const jsonConverter = "org.apache.kafka.connect.json.JsonConverter"
 // published; Kafka Connect has no default here.
 func (w *WorkerSettings) Defaults() {
 	w.OffsetsTopic = "connect-offsets"
+	w.GroupID = "connectd"
+	w.ExactlyOnce = "disabled"
 	w.SchemasTopic = "connectd-schemas"
 	w.HeaderConverter = "org.apache.kafka.connect.storage.SimpleHeaderConverter"
 	w.TopicCreation = true

@@ -99,12 +99,14 @@ func TestMetrics(t *testing.T) {
 	plugins := testPlugins(nil, store)
 	w.Add(load(t, plugins, "numbers", map[string]string{"connector.class": "counter-source", "topic": "numbers", "count": "10"}))
 	w.Add(load(t, plugins, "to-memory", sinkOf()))
+	broken, _ := config.NewConnector("broken", nil)
+	w.AddFailed(broken, errors.New("connector.class is missing"))
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(w)
 	start(t, w)
 	until(t, "the rows", func() bool {
 		all := w.Status()
-		return len(all[1].Tasks) == 1 && all[1].Tasks[0].Written == 10
+		return len(all[0].Tasks) == 1 && all[0].Tasks[0].Written == 10 && len(all[1].Tasks) == 1 && all[1].Tasks[0].Written == 10
 	})
 	families, err := registry.Gather()
 	if err != nil {
@@ -132,6 +134,9 @@ func TestMetrics(t *testing.T) {
 		"connectd_records_read_total to-memory 0":          10,
 		"connectd_latency_seconds to-memory 0":             10,
 		"connectd_sink_lag_records to-memory 0":            0,
+		"connectd_connector_state numbers RUNNING":         1,
+		"connectd_connector_state broken RUNNING":          0,
+		"connectd_connector_state broken FAILED":           1,
 		"connectd_task_state numbers RUNNING 0":            1,
 		"connectd_task_state numbers FAILED 0":             0,
 		"connectd_sink_flush_duration_seconds to-memory 0": found["connectd_sink_flush_duration_seconds to-memory 0"],

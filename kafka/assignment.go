@@ -41,7 +41,7 @@ func (a *assignment) accept(records []*kgo.Record, logStart int64) (gap bool) {
 // assigned is the client's callback. It also comes, with nothing, when a new session of the group
 // leaves everything as it was.
 func (g *Group) assigned(ctx context.Context, client *kgo.Client, added map[string][]int32) {
-	<-g.built
+	<-g.polled
 	member, _ := client.GroupMetadata()
 	fresh := partitions(added)
 
@@ -114,7 +114,7 @@ const noCommit = -2
 // offsets. It returns where each partition starts, always as an exact offset: so every partition
 // has a position that Seek can move, and none is moved silently.
 func (g *Group) startAt(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
-	<-g.built
+	<-g.polled
 	starts := map[record.Partition]int64{}
 	var without []string // topics with partitions that have neither
 	g.mu.Lock()
@@ -181,7 +181,7 @@ func (g *Group) seek(p record.Partition, offset int64) {
 
 // revoked is the client's callback. It also comes, with nothing, at the end of every session.
 func (g *Group) revoked(ctx context.Context, _ *kgo.Client, m map[string][]int32) {
-	<-g.built
+	<-g.polled
 	ps := g.still(partitions(m))
 	if len(ps) == 0 {
 		return
@@ -195,7 +195,7 @@ func (g *Group) revoked(ctx context.Context, _ *kgo.Client, m map[string][]int32
 // lost is the client's callback for a member that is no longer in the group: everything is lost,
 // whatever the client lists.
 func (g *Group) lost(ctx context.Context, _ *kgo.Client, _ map[string][]int32) {
-	<-g.built
+	<-g.polled
 	g.mu.Lock()
 	ps := slices.Collect(maps.Keys(g.owned))
 	g.mu.Unlock()

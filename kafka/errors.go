@@ -13,12 +13,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"connectd/internal/dial"
 	"connectd/record"
 )
 
 var (
 	// ErrFenced is a commit that the group refused, or that was not sent, because the partition
-	// is no longer this member's: drop what is buffered and write nothing more.
+	// is no longer this member's: drop what is buffered and write nothing more. It is also what a
+	// TxProducer ends with when another one has taken its transactional id over.
 	ErrFenced = errors.New("kafka: fenced: the partition belongs to another member of the group, or to a later assignment")
 
 	// ErrClosed is what is left undone by Close.
@@ -96,17 +98,17 @@ func explain(err error, brokers string) error {
 func refused(err error, brokers string) error {
 	switch {
 	case errors.Is(err, kerr.SaslAuthenticationFailed):
-		return hopeless("kafka: the broker at %s refuses the login (%w); check the user and password in sasl.jaas.config, and sasl.mechanism", brokers, err)
+		return hopeless("kafka: the broker at %s refuses the login (%w); check the user and password in sasl.jaas.config, and sasl.mechanism", brokers, brief{err})
 	case errors.Is(err, kerr.UnsupportedSaslMechanism), errors.Is(err, kerr.IllegalSaslState):
-		return hopeless("kafka: the broker at %s does not offer this kind of login (%w); check sasl.mechanism and security.protocol", brokers, err)
+		return hopeless("kafka: the broker at %s does not offer this kind of login (%w); check sasl.mechanism and security.protocol", brokers, brief{err})
 	case errors.Is(err, kerr.TopicAuthorizationFailed):
-		return hopeless("kafka: the user may not do this with the topic (%w); grant it with kafka-acls --add --topic", err)
+		return hopeless("kafka: the user may not do this with the topic (%w); grant it with kafka-acls --add --topic", brief{err})
 	case errors.Is(err, kerr.InvalidTopicException):
-		return hopeless("kafka: this can not be the name of a topic (%w); use letters, digits, dots, dashes and underscores, 249 at most", err)
+		return hopeless("kafka: this can not be the name of a topic (%w); use letters, digits, dots, dashes and underscores, 249 at most", brief{err})
 	case errors.Is(err, kerr.GroupAuthorizationFailed):
-		return hopeless("kafka: the user may not use the consumer group (%w); grant it with kafka-acls --add --operation Read --group", err)
+		return hopeless("kafka: the user may not use the consumer group (%w); grant it with kafka-acls --add --operation Read --group", brief{err})
 	case errors.Is(err, kerr.ClusterAuthorizationFailed):
-		return hopeless("kafka: the user may not do this with the cluster, such as create topics (%w); grant it with kafka-acls --add --cluster", err)
+		return hopeless("kafka: the user may not do this with the cluster, such as create topics (%w); grant it with kafka-acls --add --cluster", brief{err})
 	}
 	return nil
 }
@@ -145,10 +147,21 @@ func unreachable(err error, brokers string) error {
 		op  *net.OpError
 	)
 	switch {
-	case errors.As(err, &dns) && dns.IsNotFound:
-		return passing("kafka: the host of a broker in %s is not known (%w); is bootstrap.servers right?", brokers, err)
-	case errors.As(err, &op) && op.Op == "dial", errors.Is(err, context.DeadlineExceeded):
-		return passing("kafka: no broker answers at %s (%w); is it running, and is bootstrap.servers right?", brokers, err)
+	case errors.As(err, &dns), errors.As(err, &op) && op.Op == "dial", errors.Is(err, context.DeadlineExceeded):
+		return passing("kafka: no broker answers at %s (%w); is it running, and is bootstrap.servers right?", brokers, brief{err})
 	}
 	return nil
+}
+
+// brief prints the cause in a few words: Kafka's name for it, or why the connection failed.
+type brief struct{ error }
+
+func (b brief) Unwrap() error { return b.error }
+
+func (b brief) Error() string {
+	var k *kerr.Error
+	if errors.As(b.error, &k) {
+		return k.Message
+	}
+	return dial.Cause(b.error)
 }

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,11 @@ import (
 type logReader struct {
 	admin *Admin
 	topic string
+	bytes int32 // of one fetch; 0 for fetchBytes
 }
+
+// fetchBytes is the most that one fetch of a logReader gets.
+const fetchBytes = 16 << 20
 
 // errMoved is a partition whose leader has to be looked up again.
 var errMoved = errors.New("the partition's leader has changed")
@@ -60,12 +65,12 @@ func (l *logReader) fetch(ctx context.Context, partition int32, offset int64, ta
 	req := kmsg.NewPtrFetchRequest()
 	req.MaxWaitMillis = 500
 	req.MinBytes = 1
-	req.MaxBytes = 16 << 20
+	req.MaxBytes = cmp.Or(l.bytes, fetchBytes)
 	req.IsolationLevel = 1 // committed records only: transactions of Kafka Connect may be aborted
 	ft := kmsg.NewFetchRequestTopic()
 	ft.Topic, ft.TopicID = l.topic, t.id
 	part := kmsg.NewFetchRequestTopicPartition()
-	part.Partition, part.FetchOffset, part.PartitionMaxBytes = partition, offset, 16<<20
+	part.Partition, part.FetchOffset, part.PartitionMaxBytes = partition, offset, req.MaxBytes
 	part.CurrentLeaderEpoch = -1
 	ft.Partitions = append(ft.Partitions, part)
 	req.Topics = append(req.Topics, ft)

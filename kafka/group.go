@@ -53,7 +53,8 @@ type Group struct {
 	settings Settings
 	log      *slog.Logger
 	cancel   context.CancelFunc
-	built    chan struct{} // closed when NewGroup is through: callbacks may come before
+	polled   chan struct{} // closed with the first Poll: callbacks of the client may come before
+	polling  sync.Once
 	closed   bool
 
 	mu    sync.Mutex
@@ -85,7 +86,7 @@ func NewGroup(s Settings, o GroupOptions, log *slog.Logger) (*Group, error) {
 		o.Reset = s.Reset
 	}
 	o.ReadCommitted = o.ReadCommitted || s.Isolation == "read_committed"
-	g := &Group{options: o, settings: s, log: log, owned: map[record.Partition]*assignment{}, ids: map[string]kadm.TopicID{}, built: make(chan struct{})}
+	g := &Group{options: o, settings: s, log: log, owned: map[record.Partition]*assignment{}, ids: map[string]kadm.TopicID{}, polled: make(chan struct{})}
 	opts, err := g.clientOptions()
 	if err != nil {
 		return nil, err
@@ -95,7 +96,6 @@ func NewGroup(s Settings, o GroupOptions, log *slog.Logger) (*Group, error) {
 		return nil, err
 	}
 	g.admin = newAdmin(g.client, s)
-	close(g.built)
 	return g, nil
 }
 
@@ -144,12 +144,20 @@ func (g *Group) clientOptions() ([]kgo.Opt, error) {
 	return opts, nil
 }
 
+// Reach asks the brokers whether they let this member in. Poll does not tell: the client joins in
+// the background, and tries again for ever.
+func (g *Group) Reach(ctx context.Context) error {
+	_, err := g.admin.ClusterID(ctx)
+	return err
+}
+
 // Poll waits for records and returns at most max.poll.records of them, several fetches of one
 // partition in offset order. While it waits, and only then, the functions of GroupOptions run.
 //
 // An error is ctx's, ErrClosed, or what keeps the member out of the group; the caller may poll
 // again, and the client goes on trying.
 func (g *Group) Poll(ctx context.Context) ([]Fetch, error) {
+	g.polling.Do(func() { close(g.polled) })
 	g.client.AllowRebalance()
 	waking := g.waking(ctx)
 	if held := g.unstarted(); len(held) > 0 {
@@ -279,6 +287,7 @@ func (g *Group) Close(ctx context.Context) error {
 		return nil
 	}
 	g.closed = true
+	g.polling.Do(func() { close(g.polled) })
 	g.client.AllowRebalance()
 	err := g.client.LeaveGroupContext(ctx)
 	if g.options.Protocol == "consumer" && g.settings.InstanceID != "" && ctx.Err() == nil {

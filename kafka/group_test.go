@@ -221,6 +221,7 @@ func TestGroupThrownOut(t *testing.T) {
 		m := join(t, s, GroupOptions{ID: id, Topics: []string{topic}})
 		ps := m.owns(2)
 		m.reads(ps[0], 100)
+		m.reads(ps[1], 100) // what is on its way would come after the member is thrown out
 		if err := m.Commit(t.Context(), []Commit{{ps[0], 60, "stored"}}); err != nil {
 			t.Fatal(err)
 		}

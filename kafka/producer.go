@@ -43,8 +43,10 @@ type Producer struct {
 }
 
 // NewProducer builds a producer. It connects with the first record.
-func NewProducer(s Settings, log *slog.Logger) (*Producer, error) {
-	client, err := newClient(s, log,
+func NewProducer(s Settings, log *slog.Logger) (*Producer, error) { return newProducer(s, log) }
+
+func newProducer(s Settings, log *slog.Logger, more ...kgo.Opt) (*Producer, error) {
+	client, err := newClient(s, log, append(more,
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.RecordPartitioner(newPartitioner()),
 		kgo.ProducerBatchCompression(codec(s.Compression)),
@@ -54,7 +56,7 @@ func NewProducer(s Settings, log *slog.Logger) (*Producer, error) {
 		kgo.MaxBufferedRecords(math.MaxInt32), // buffer.memory is the limit
 		kgo.ProduceRequestTimeout(s.Request),
 		kgo.UnknownTopicRetries(unknownTopicRetries),
-	)
+	)...)
 	if err != nil {
 		return nil, err
 	}
@@ -257,6 +259,8 @@ func (p *Producer) undelivered(r *kgo.Record, err error) error {
 	switch {
 	case errors.Is(err, kgo.ErrClientClosed), errors.Is(err, context.Canceled):
 		return ErrClosed
+	case isFencing(err):
+		return fmt.Errorf("%s: %w", where, &fencedProducer{p.limits.Transaction, err})
 	case errors.Is(err, kerr.MessageTooLarge), errors.Is(err, kerr.RecordListTooLarge):
 		return hopeless("%s: %w; raise max.request.size (%s) and the topic's max.message.bytes", where, err, p.limits.MaxRequest)
 	case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.UnknownTopicID):

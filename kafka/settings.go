@@ -35,6 +35,7 @@ type Producing struct {
 	MaxRequest  config.Size   `yaml:"max.request.size" doc:"largest batch, and so the largest record, before compression"`
 	Buffer      config.Size   `yaml:"buffer.memory" doc:"bytes of records that may wait for their acknowledgement; more blocks the source"`
 	Delivery    time.Duration `yaml:"delivery.timeout.ms" doc:"how long a record may wait for its acknowledgement before the task fails"`
+	Transaction time.Duration `yaml:"transaction.timeout.ms" doc:"how long the broker leaves a transaction open whose producer is silent; readers of committed records wait as long behind one that died"`
 }
 
 // Consuming is what is configured with Kafka's consumer properties.
@@ -88,6 +89,7 @@ func (s *Settings) Defaults() {
 			MaxRequest:  1 << 20,
 			Buffer:      32 << 20,
 			Delivery:    2 * time.Minute,
+			Transaction: time.Minute,
 		},
 		Consuming: Consuming{
 			FetchMin:       1,
@@ -114,6 +116,7 @@ func (s *Settings) Validate(r *config.Report) {
 	positive(r, "request.timeout.ms", s.Request)
 	positive(r, "metadata.max.age.ms", s.Metadata)
 	positive(r, "delivery.timeout.ms", s.Delivery)
+	positive(r, "transaction.timeout.ms", s.Transaction)
 	positive(r, "session.timeout.ms", s.Session)
 	positive(r, "heartbeat.interval.ms", s.Heartbeat)
 	positive(r, "max.poll.interval.ms", s.RebalanceLimit)

@@ -86,7 +86,10 @@ func (a *Admin) ensureCompacted(ctx context.Context, topic string, log *slog.Log
 func (st *Store) load(ctx context.Context, admin *Admin) error {
 	var logs map[record.Partition]Offsets
 	err := admin.retry(ctx, func() (err error) { // a new topic's leaders may not know of it yet
-		logs, err = admin.ListOffsets(ctx, true, st.topic)
+		// Not the committed end: it is where the oldest open transaction of anybody begins, and
+		// what others have committed after that would be missing. Reading up to the log's own end
+		// waits for such a transaction to be committed or aborted.
+		logs, err = admin.ListOffsets(ctx, false, st.topic)
 		return err
 	})
 	if err != nil {

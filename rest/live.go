@@ -7,8 +7,8 @@ import (
 	"connectd/connect"
 )
 
-// liveConnector is a connector with its figures, for the live table. The figures count from the
-// start of the process.
+// liveConnector is a connector with its figures, for the live table. The counts are
+// those since the start of the process.
 type liveConnector struct {
 	Name  string        `json:"name"`
 	Class string        `json:"class"`
@@ -41,7 +41,7 @@ type figures struct {
 	DeadLettered int64   `json:"records_dead_lettered"`
 	LagRecords   int64   `json:"lag_records"` // -1 when unknown
 	LagSeconds   float64 `json:"lag_seconds"`
-	P95          float64 `json:"latency_p95_seconds"` // from a record's time to its arrival; 0 before the first
+	P95          float64 `json:"latency_p95_seconds"` // from a record's time to its arrival, in about the last ten seconds; 0 when none arrived
 }
 
 // live answers all connectors with their figures.
@@ -72,8 +72,8 @@ func (a *api) liveOf(s connect.ConnectorStatus) liveConnector {
 			c.Cause = t.Cause
 		}
 		c.add(t.figures, i == 0)
-		if status.Latency != nil {
-			latency.Merge(status.Latency)
+		if status.Recent != nil {
+			latency.Merge(status.Recent)
 		}
 	}
 	if len(s.Tasks) == 0 {
@@ -98,8 +98,8 @@ func liveTaskOf(s connect.TaskStatus) liveTask {
 		In: s.Read, Out: s.Written, Filtered: s.Filtered, Failed: s.Failed, DeadLettered: s.DeadLettered,
 		LagRecords: s.LagRecords, LagSeconds: s.Lag.Seconds(),
 	}
-	if s.Latency != nil {
-		t.P95 = s.Latency.Quantile(0.95).Seconds()
+	if s.Recent != nil {
+		t.P95 = s.Recent.Quantile(0.95).Seconds()
 	}
 	return t
 }

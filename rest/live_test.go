@@ -16,11 +16,11 @@ func TestLiveAddsUpTasks(t *testing.T) {
 	}
 	running := connect.TaskStatus{
 		State: connect.Running, Read: 10, Written: 7, Filtered: 1, Failed: 2, DeadLettered: 2, LagRecords: 3,
-		Lag: time.Second, Latency: latency(time.Millisecond), Progress: &connect.Progress{Phase: "snapshot"},
+		Lag: time.Second, Recent: latency(time.Millisecond), Progress: &connect.Progress{Phase: "snapshot"},
 	}
 	retrying := connect.TaskStatus{
 		ID: 1, State: connect.Restarting, Cause: errors.New("broker is down"), Next: time.Unix(1, 0), Restarts: 4,
-		Read: 1, Written: 1, LagRecords: 4, Lag: 3 * time.Second, Latency: latency(time.Second),
+		Read: 1, Written: 1, LagRecords: 4, Lag: 3 * time.Second, Recent: latency(time.Second),
 	}
 	a := &api{}
 	got := a.liveOf(connect.ConnectorStatus{Kind: connect.SinkKind, State: connect.Running, Tasks: []connect.TaskStatus{running, retrying}})

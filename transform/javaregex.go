@@ -25,7 +25,7 @@ func compileJava(expr string) (*regexp.Regexp, error) {
 		if i := strings.Index(expr, bad.Expr); i >= 0 && bad.Expr != "" && bad.Expr != expr {
 			at = fmt.Sprintf(" at character %d", i+1)
 		}
-		return nil, fmt.Errorf("%q is not a regular expression: %s%s: %s", expr, bad.Code, at, bad.Expr)
+		return nil, fmt.Errorf("%q is not a regular expression: %s%s; correct it", expr, bad.Code, at)
 	}
 	return nil, fmt.Errorf("%q is not a regular expression: %w", expr, err)
 }

@@ -8,6 +8,8 @@ import (
 	chsink "connectd/sink/clickhouse"
 	pgsink "connectd/sink/postgres"
 	s3sink "connectd/sink/s3"
+	"connectd/source/api"
+	"connectd/source/files"
 	pgsource "connectd/source/postgres"
 )
 
@@ -15,6 +17,8 @@ import (
 // constructor are the Java classes that the line stands in for.
 var plugins = connect.Plugins{
 	Sources: []connect.Plugin{
+		connect.SourcePlugin("api-source", api.New, "com.github.castorm.kafka.connect.http.HttpSourceConnector", "io.confluent.connect.http.HttpSourceConnector"),
+		connect.SourcePlugin("files-source", files.New, "org.apache.kafka.connect.file.FileStreamSourceConnector", "FileStreamSource", "io.streamthoughts.kafka.connect.filepulse.source.FilePulseSourceConnector", "com.github.jcustenborder.kafka.connect.spooldir.SpoolDirCsvSourceConnector", "com.github.jcustenborder.kafka.connect.spooldir.SpoolDirJsonSourceConnector", "com.github.jcustenborder.kafka.connect.spooldir.SpoolDirSchemaLessJsonSourceConnector", "com.github.jcustenborder.kafka.connect.spooldir.SpoolDirLineDelimitedSourceConnector"),
 		connect.SourcePlugin("postgres-source", pgsource.New, "io.debezium.connector.postgresql.PostgresConnector"),
 	},
 	Sinks: []connect.Plugin{

@@ -31,6 +31,8 @@ func init() {
 //	source.produced        records acknowledged, offset not yet written
 //	source.offset          offset durable, upstream not yet told
 //	source.confirmed       upstream told
+//	source.tx.produced     records and offset acknowledged in an open transaction
+//	source.tx.committed    transaction committed, upstream not yet told
 //	sink.intent            intent committed, nothing written
 //	sink.writing           in the middle of the write to the target
 //	sink.written           target durable, offset not committed

@@ -13,10 +13,10 @@ var may = map[string][]string{
 	"connectd/config":    {},
 	"connectd/convert":   {"connectd/record", "connectd/config"},
 	"connectd/transform": {"connectd/record", "connectd/config", "connectd/convert"},
-	"connectd/kafka":     {"connectd/record", "connectd/config"},
+	"connectd/kafka":     {"connectd/record", "connectd/config", "connectd/internal/dial"},
 	"connectd/connect":   {"connectd/record", "connectd/config", "connectd/convert", "connectd/kafka", "connectd/internal/fault"},
-	"connectd/source/":   {"connectd/record", "connectd/config", "connectd/convert", "connectd/connect", "connectd/internal/fault"},
-	"connectd/sink/":     {"connectd/record", "connectd/config", "connectd/convert", "connectd/connect", "connectd/internal/fault"},
+	"connectd/source/":   {"connectd/record", "connectd/config", "connectd/convert", "connectd/connect", "connectd/internal/fault", "connectd/internal/dial"},
+	"connectd/sink/":     {"connectd/record", "connectd/config", "connectd/convert", "connectd/connect", "connectd/internal/fault", "connectd/internal/dial"},
 }
 
 // client is the Kafka client, and clients are the packages that may import it.

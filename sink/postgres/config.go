@@ -1,7 +1,10 @@
 package postgres
 
 import (
+	"errors"
+	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 	"time"
@@ -129,7 +132,7 @@ func (c *Config) validateNames(r *config.Report) {
 	}
 	for key, list := range map[string][]string{"field.include.list": c.Include, "field.exclude.list": c.Exclude} {
 		if _, err := anyOf(list); err != nil {
-			r.Errorf(key, "%v; write regular expressions of field or topic:field", err)
+			r.Errorf(key, "%v; correct it, or write the name of a field, or topic:field", err)
 		}
 	}
 	c.include, _ = anyOf(c.Include)
@@ -147,7 +150,11 @@ func anyOf(list []string) (*regexp.Regexp, error) {
 	}
 	for _, s := range list {
 		if _, err := regexp.Compile(s); err != nil {
-			return nil, err
+			var wrong *syntax.Error
+			if errors.As(err, &wrong) {
+				err = errors.New(wrong.Code.String())
+			}
+			return nil, fmt.Errorf("%q is not a regular expression: %w", s, err)
 		}
 	}
 	return regexp.Compile("(?i)^(?:" + strings.Join(list, "|") + ")$")

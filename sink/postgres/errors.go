@@ -3,11 +3,13 @@ package postgres
 import (
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"connectd/connect"
+	"connectd/internal/dial"
 )
 
 // SQLSTATEs that are looked at one by one.
@@ -85,6 +87,9 @@ func (s *Sink) explain(doing string, err error) error {
 	}
 	var e *pgconn.PgError
 	if !errors.As(err, &e) {
+		if errors.As(err, new(net.Error)) {
+			err = &networkError{err}
+		}
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	out := fmt.Errorf("%s: %w", doing, &serverError{e})
@@ -93,7 +98,7 @@ func (s *Sink) explain(doing string, err error) error {
 	}
 	switch e.Code {
 	case insufficientPrivilege:
-		out = fmt.Errorf("%w; grant the role %q what is missing", out, s.pool.server.User)
+		out = fmt.Errorf("%w; %s", out, grant(e.Message, quote(s.pool.server.User)))
 	case "42P10":
 		out = fmt.Errorf("%w; create a unique index on the columns of the key", out)
 	case "3F000":
@@ -101,6 +106,26 @@ func (s *Sink) explain(doing string, err error) error {
 	}
 	return connect.Permanent(out)
 }
+
+// grant is what gives role the right whose lack the server complains of.
+func grant(message, role string) string {
+	if table, ok := strings.CutPrefix(message, "permission denied for table "); ok {
+		return fmt.Sprintf("run GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %s", quote(table), role)
+	}
+	if schema, ok := strings.CutPrefix(message, "permission denied for schema "); ok {
+		return fmt.Sprintf("run GRANT USAGE, CREATE ON SCHEMA %s TO %s", quote(schema), role)
+	}
+	if strings.HasPrefix(message, "must be owner of ") {
+		return fmt.Sprintf("let the owner run it, or make %s a member of the owner's role", role)
+	}
+	return fmt.Sprintf("grant the role %s what is missing", role)
+}
+
+// networkError prints only the cause.
+type networkError struct{ error }
+
+func (e *networkError) Error() string { return dial.Cause(e.error) }
+func (e *networkError) Unwrap() error { return e.error }
 
 // serverError prints an answer of the server without the values of rows, which must not reach a
 // log: they are in its detail, its context and quoted at the end of some messages.

@@ -39,7 +39,7 @@ func (w *Writer) Flush(ctx context.Context, r record.Range) error {
 			}
 		case transient:
 			// A server that could not be reached was tried connection.attempts times already.
-			if losses++; losses > 1 || ctx.Err() != nil || errors.Is(err, errFenced) || errors.Is(err, errUnreachable) {
+			if losses++; losses > 1 || ctx.Err() != nil || errors.Is(err, connect.ErrFenced) || errors.As(err, new(unreachable)) {
 				return err
 			}
 		case drift:
@@ -108,7 +108,7 @@ func (w *Writer) move(ctx context.Context, tx pgx.Tx, r record.Range) (done bool
 	}
 	done, err = w.position.written(ctx, tx, r)
 	if err == nil && !done {
-		err = fmt.Errorf("%s in %s did not move from %d to %d: %w", w.partition, w.position.table, r.Start, r.End, errFenced)
+		err = fmt.Errorf("%s in %s did not move from %d to %d: %w", w.partition, w.position.table, r.Start, r.End, connect.ErrFenced)
 	}
 	return done, err
 }

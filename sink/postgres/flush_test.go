@@ -21,8 +21,8 @@ func TestReplacedOwnerWritesNothing(t *testing.T) {
 	zombie := g.open(s)
 	zombie.write(order(1, "zombie"))
 	owner := g.open(s)
-	if err := zombie.tryFlush(); !errors.Is(err, errFenced) {
-		t.Fatalf("flush of the replaced owner: got %v, want %v", err, errFenced)
+	if err := zombie.tryFlush(); !errors.Is(err, connect.ErrFenced) {
+		t.Fatalf("flush of the replaced owner: got %v, want %v", err, connect.ErrFenced)
 	}
 	g.want("SELECT * FROM orders", "")
 	owner.put(order(1, "owner"))
@@ -47,8 +47,8 @@ func TestReplacedOwnerWaitsForTheClaim(t *testing.T) {
 	if err := claim.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-flushed; !errors.Is(err, errFenced) {
-		t.Errorf("got %v, want %v", err, errFenced)
+	if err := <-flushed; !errors.Is(err, connect.ErrFenced) {
+		t.Errorf("got %v, want %v", err, connect.ErrFenced)
 	}
 	g.want("SELECT * FROM orders", "")
 }
@@ -339,7 +339,7 @@ func TestRefusedConnection(t *testing.T) {
 		permanent bool
 	}{
 		{"connection.url: postgres://127.0.0.1:1/x\nconnection.attempts: 2\nconnection.backoff.ms: 1", "127.0.0.1:1", false},
-		{"connection.url: " + strings.Replace(g.server.ReplicatorDSN(g.name), "dbz", "s3cret", 1), "check connection.user, connection.password", true},
+		{"connection.url: " + strings.Replace(g.server.ReplicatorDSN(g.name), "dbz", "s3cret", 1), "check connection.user and connection.password", true},
 		{"connection.url: " + g.server.DSN("nowhere_at_all"), "correct connection.url", true},
 	}
 	for _, test := range tests {

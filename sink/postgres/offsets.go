@@ -7,13 +7,11 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"connectd/connect"
 	"connectd/record"
 )
 
 const offsetsTable = "_connectd_offsets"
-
-// errFenced says that somebody else has claimed the partition since this writer did.
-var errFenced = errors.New("another owner has taken over the partition")
 
 // position is a partition's row in the offsets table, as one owner claimed it.
 type position struct {
@@ -75,11 +73,11 @@ func (p *position) written(ctx context.Context, q interface {
 		WHERE connector = $1 AND topic = $2 AND partition = $3`, p.connector, p.partition.Topic, p.partition.ID).Scan(&next, &epoch)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return false, fmt.Errorf("%s has no row for %s any more: %w", p.table, p.partition, errFenced)
+		return false, fmt.Errorf("%s has no row for %s any more: %w", p.table, p.partition, connect.ErrFenced)
 	case err != nil:
 		return false, err
 	case epoch != p.epoch:
-		return false, fmt.Errorf("%s has epoch %d for %s, and this task claimed %d: %w", p.table, epoch, p.partition, p.epoch, errFenced)
+		return false, fmt.Errorf("%s has epoch %d for %s, and this task claimed %d: %w", p.table, epoch, p.partition, p.epoch, connect.ErrFenced)
 	case next == nil || *next == r.Start:
 		return false, nil
 	case *next == r.End:

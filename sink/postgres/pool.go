@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,13 +14,16 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"connectd/connect"
+	"connectd/internal/dial"
 )
 
 // closeTimeout limits the polite end of a connection.
 const closeTimeout = 2 * time.Second
 
-// errUnreachable is wrapped by the errors of a server that lets nobody in.
-var errUnreachable = errors.New("no connection")
+// unreachable is the error of a server that lets nobody in.
+type unreachable struct{ error }
+
+func (u unreachable) Unwrap() error { return u.error }
 
 // conn is a connection and what it has been prepared for. One goroutine at a time owns it.
 type conn struct {
@@ -122,13 +127,15 @@ func (c *conn) end() {
 
 // explain names the server and, when it is known, what helps.
 func (p *pool) explain(err error) error {
-	where := fmt.Sprintf("connect to PostgreSQL at %s:%d as %q, database %q", p.server.Host, p.server.Port, p.server.User, p.server.Database)
+	where := fmt.Sprintf("connect to %s/%s as %q", net.JoinHostPort(p.server.Host, strconv.Itoa(int(p.server.Port))), p.server.Database, p.server.User)
 	var refused *pgconn.PgError
 	if !errors.As(err, &refused) {
-		return fmt.Errorf("%s: %w: %w", where, errUnreachable, err)
+		return unreachable{fmt.Errorf("%s: %s; check connection.url, and that PostgreSQL runs there", where, dial.Cause(err))}
 	}
-	wrapped := fmt.Errorf("%s: %w: %s (SQLSTATE %s)", where, errUnreachable, refused.Message, refused.Code)
+	wrapped := fmt.Errorf("%s: %s", where, &serverError{refused})
 	switch {
+	case refused.Code == "28P01":
+		return connect.Permanent(fmt.Errorf("%w; check connection.user and connection.password", wrapped))
 	case refused.Code[:2] == "28":
 		return connect.Permanent(fmt.Errorf("%w; check connection.user, connection.password and the server's pg_hba.conf", wrapped))
 	case refused.Code == "3D000":
@@ -136,7 +143,7 @@ func (p *pool) explain(err error) error {
 	case refused.Code == insufficientPrivilege:
 		return connect.Permanent(fmt.Errorf("%w; grant CONNECT on the database to the role", wrapped))
 	}
-	return wrapped
+	return unreachable{wrapped}
 }
 
 // pause waits for d, or until ctx is done.

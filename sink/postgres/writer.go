@@ -62,7 +62,7 @@ func (w *Writer) Write(ctx context.Context, b *record.Batch) error {
 		}
 		var bad unfit
 		if !errors.As(err, &bad) || errors.Is(err, errNUL) && w.sink.cfg.NullByte == "fail" {
-			return fmt.Errorf("offset %d of %s: %w", b.Records[i].Offset, w.partition, err)
+			return fmt.Errorf("offset %d: %w", b.Records[i].Offset, err)
 		}
 		b.Fail(i, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
@@ -14,6 +15,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"connectd/connect"
+	"connectd/internal/dial"
 	"connectd/record"
 )
 
@@ -46,12 +48,12 @@ func New(c *Config, e connect.Env) (connect.Sink, error) {
 
 // Check looks whether the bucket is there and may be used.
 func (s *Sink) Check(ctx context.Context) error {
-	_, err := s.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &s.cfg.Bucket})
-	if err == nil {
-		return nil
+	// Not HeadBucket, whose answer has no body and so does not say what is wrong.
+	_, err := s.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &s.cfg.Bucket, MaxKeys: aws.Int32(1)})
+	if err != nil {
+		return s.explain(fmt.Sprintf("look for bucket %q", s.cfg.Bucket), err)
 	}
-	err = s.explain(fmt.Sprintf("look for bucket %q", s.cfg.Bucket), err)
-	return err
+	return nil
 }
 
 // Open starts the objects of one partition.
@@ -73,18 +75,22 @@ func (s *Sink) Close() error { return nil }
 // is permanent.
 func (s *Sink) explain(doing string, err error) error {
 	var api smithy.APIError
-	if !errors.As(err, &api) {
-		return fmt.Errorf("%s at %s: %w", doing, s.where(), err)
+	switch {
+	case errors.As(err, &api):
+	case strings.Contains(err.Error(), "get credentials"):
+		return fmt.Errorf("%s at %s: AWS's default chain finds no credentials (%s); set aws.access.key.id and aws.secret.access.key, or give the process a profile or a role", doing, s.where(), dial.Cause(err))
+	default:
+		return fmt.Errorf("%s at %s: %s; check store.url, and that the store runs there", doing, s.where(), dial.Cause(err))
 	}
 	switch api.ErrorCode() {
 	case "NoSuchBucket", "NotFound":
-		return connect.Permanent(fmt.Errorf("%s at %s: bucket %q does not exist; create it, or correct s3.bucket.name", doing, s.where(), s.cfg.Bucket))
-	case "InvalidAccessKeyId", "SignatureDoesNotMatch":
+		return connect.Permanent(fmt.Errorf("%s at %s: the bucket does not exist; create it, or correct s3.bucket.name", doing, s.where()))
+	case "InvalidAccessKeyId", "XAdminUserNotFound", "SignatureDoesNotMatch": // the second is versitygw's name of the first
 		return connect.Permanent(fmt.Errorf("%s at %s: %s; check aws.access.key.id and aws.secret.access.key", doing, s.where(), api.ErrorCode()))
 	case "BadRequest", "AuthorizationHeaderMalformed", "PermanentRedirect", "MovedPermanently":
 		return connect.Permanent(fmt.Errorf("%s at %s: %s; is s3.region (%s) the bucket's region?", doing, s.where(), api.ErrorCode(), s.cfg.Region))
 	case "AccessDenied", "Forbidden":
-		return connect.Permanent(fmt.Errorf("%s at %s: access denied; the key needs s3:PutObject, s3:GetObject and s3:AbortMultipartUpload on bucket %q", doing, s.where(), s.cfg.Bucket))
+		return connect.Permanent(fmt.Errorf("%s at %s: access denied; the key needs s3:ListBucket, s3:PutObject, s3:GetObject and s3:AbortMultipartUpload on the bucket", doing, s.where()))
 	}
 	return fmt.Errorf("%s at %s: %s: %s", doing, s.where(), api.ErrorCode(), api.ErrorMessage())
 }

@@ -230,7 +230,7 @@ func TestRefusals(t *testing.T) {
 		want  string
 	}{
 		{"wrong region", func(c *Config) { c.Region = "mars-1" }, false, "is s3.region (mars-1) the bucket's region?"},
-		{"no bucket", func(c *Config) { c.Bucket = "nobody-has-this" }, true, `bucket "nobody-has-this" does not exist; create it, or correct s3.bucket.name`},
+		{"no bucket", func(c *Config) { c.Bucket = "nobody-has-this" }, true, `the bucket does not exist; create it, or correct s3.bucket.name`},
 		{"wrong secret", func(c *Config) { c.SecretKey = "wrong" }, false, "check aws.access.key.id and aws.secret.access.key"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

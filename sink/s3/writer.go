@@ -133,7 +133,7 @@ func (w *writer) abortOrphans(ctx context.Context) error {
 			return nil
 		}
 		if err != nil {
-			return w.sink.explain(fmt.Sprintf("list unfinished uploads below %q", prefix), err)
+			return w.sink.explain(fmt.Sprintf("list unfinished uploads below %q in bucket %q", prefix, w.sink.cfg.Bucket), err)
 		}
 		for _, u := range list.Uploads {
 			_, err := w.sink.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{

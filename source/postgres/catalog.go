@@ -120,12 +120,12 @@ func (c *catalog) do(ctx context.Context, f func(ctx context.Context, db *pgx.Co
 	var began bool
 	err = f(ctx, db, &began)
 	if err == nil || db != idle || began || !db.IsClosed() || ctx.Err() != nil {
-		return err
+		return answer(err)
 	}
 	if db, err = c.db(ctx); err != nil {
 		return err
 	}
-	return f(ctx, db, &began)
+	return answer(f(ctx, db, &began))
 }
 
 // row reads one row.

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -14,7 +13,7 @@ import (
 var _ connect.Checker = (*Source)(nil)
 
 // Check connects and looks at everything that would stop the connector or make it lose
-// something. Each finding is a sentence with what mends it.
+// something. Each finding is a sentence with what mends it; permanent, unless it may mend itself.
 func (s *Source) Check(ctx context.Context) error {
 	c := newCatalog(s)
 	defer c.Close()
@@ -25,7 +24,7 @@ func (s *Source) Check(ctx context.Context) error {
 	if err != nil {
 		return s.classify(err)
 	}
-	var findings []error
+	var all findings
 	for _, check := range []func(context.Context, *catalog, []relation) ([]error, error){
 		s.checkTables, s.checkRole, s.checkPublication, s.checkSlot, s.checkKeys,
 	} {
@@ -33,23 +32,31 @@ func (s *Source) Check(ctx context.Context) error {
 		if err != nil {
 			return s.classify(err)
 		}
-		findings = append(findings, found...)
+		all = append(all, found...)
 	}
-	return errors.Join(findings...)
+	if len(all) == 0 {
+		return nil
+	}
+	return all
+}
+
+// finding is what stays until somebody changes something.
+func finding(format string, args ...any) error {
+	return connect.Permanent(fmt.Errorf(format, args...))
 }
 
 // checkTables finds tables that are listed and not there. Once the slot exists they are no
 // finding: a table that was dropped must not keep the others from being read.
 func (s *Source) checkTables(ctx context.Context, c *catalog, tables []relation) ([]error, error) {
 	if len(tables) == 0 {
-		return []error{s.noTables()}, nil
+		return []error{connect.Permanent(s.noTables())}, nil
 	}
 	if k, err := s.slot(ctx, c); err != nil || !k.missing {
 		return nil, err
 	}
 	var found []error
 	for _, name := range missingTables(s.config.TablesIn, tables) {
-		found = append(found, fmt.Errorf("table %q of table.include.list does not exist in database %q; create it, or remove it from the list", name, s.config.Database))
+		found = append(found, finding("table %q of table.include.list does not exist in database %q; create it, or remove it from the list", name, s.config.Database))
 	}
 	return found, nil
 }
@@ -64,7 +71,7 @@ func (s *Source) checkRole(ctx context.Context, c *catalog, tables []relation) (
 	}
 	var found []error
 	if !replication && s.config.Mode != "initial_only" {
-		found = append(found, fmt.Errorf("role %q may not replicate; run ALTER ROLE %s REPLICATION", s.config.User, identifier(s.config.User)))
+		found = append(found, finding("role %q may not replicate; run ALTER ROLE %s REPLICATION", s.config.User, identifier(s.config.User)))
 	}
 	if s.config.Mode == "no_data" {
 		return found, nil
@@ -84,7 +91,7 @@ func (s *Source) checkRole(ctx context.Context, c *catalog, tables []relation) (
 		if !usage {
 			grant = fmt.Sprintf("GRANT USAGE ON SCHEMA %s TO %s; %s", identifier(r.schema), identifier(s.config.User), grant)
 		}
-		found = append(found, fmt.Errorf("role %q may not read table %s; run %s", s.config.User, r, grant))
+		found = append(found, finding("role %q may not read table %s; run %s", s.config.User, r, grant))
 		return err
 	})
 	return found, err
@@ -99,7 +106,7 @@ func (s *Source) checkPublication(ctx context.Context, c *catalog, tables []rela
 	if err != nil || exists {
 		return nil, err
 	}
-	return []error{fmt.Errorf("publication %q does not exist, and publication.autocreate.mode is disabled; run CREATE PUBLICATION %s FOR TABLE %s", s.config.Publication, identifier(s.config.Publication), tableList(published(tables)))}, nil
+	return []error{finding("publication %q does not exist, and publication.autocreate.mode is disabled; run CREATE PUBLICATION %s FOR TABLE %s", s.config.Publication, identifier(s.config.Publication), tableList(published(tables)))}, nil
 }
 
 // checkSlot finds a slot that somebody else reads, that has lost its WAL, or that can not be
@@ -110,7 +117,7 @@ func (s *Source) checkSlot(ctx context.Context, c *catalog, _ []relation) ([]err
 	}
 	k, err := s.slot(ctx, c)
 	if err != nil {
-		return []error{err}, nil
+		return []error{s.classify(err)}, nil
 	}
 	switch {
 	case k.pid != 0 && k.reader == s.applicationName():
@@ -118,7 +125,7 @@ func (s *Source) checkSlot(ctx context.Context, c *catalog, _ []relation) ([]err
 	case k.pid != 0:
 		return []error{fmt.Errorf("slot %q is active for PID %d; stop the other reader, or give this connector its own slot.name", s.config.Slot, k.pid)}, nil
 	case k.lost && s.config.Mode != "when_needed":
-		return []error{fmt.Errorf("slot %q has lost the WAL that it needs; set snapshot.mode to when_needed to read the tables again", s.config.Slot)}, nil
+		return []error{finding("slot %q has lost the WAL that it needs; set snapshot.mode to when_needed to read the tables again", s.config.Slot)}, nil
 	case !k.missing:
 		return nil, nil
 	}

@@ -19,17 +19,19 @@ func TestCheck(t *testing.T) {
 		permanent bool
 	}{
 		{"good", []string{"table.include.list", "public.a"}, nil, false},
-		{"table missing", []string{"table.include.list", "public.a,public.nothing"}, []string{`table "public.nothing" of table.include.list does not exist`}, false},
-		{"no table", []string{"table.include.list", "public.nothing"}, []string{"has no table that table.include.list matches (public.nothing)"}, false},
-		{"not readable", []string{"table.include.list", "public.closed"}, []string{`may not read table public.closed; run GRANT SELECT ON "public"."closed" TO "debezium"`}, false},
+		{"table missing", []string{"table.include.list", "public.a,public.nothing"}, []string{`table "public.nothing" of table.include.list does not exist`}, true},
+		{"no table", []string{"table.include.list", "public.nothing"}, []string{"has no table that table.include.list matches (public.nothing)"}, true},
+		{"not readable", []string{"table.include.list", "public.closed"}, []string{`may not read table public.closed; run GRANT SELECT ON "public"."closed" TO "debezium"`}, true},
 		{"may not replicate", []string{"database.user", "plain_reader", "database.password", "x", "table.include.list", "public.a"},
-			[]string{`run ALTER ROLE "plain_reader" REPLICATION`}, false},
+			[]string{`run ALTER ROLE "plain_reader" REPLICATION`}, true},
+		{"two findings", []string{"database.user", "plain_reader", "database.password", "x", "table.include.list", "public.a,public.nothing"},
+			[]string{`remove it from the list; also: role "plain_reader" may not replicate`}, true},
 		{"password", []string{"database.password", "wrong"}, []string{"28P01", "check database.user and database.password"}, true},
 		{"database", []string{"database.dbname", "nothing"}, []string{"3D000", "check database.dbname"}, true},
 		{"certificate", []string{"database.sslmode", "verify-full", "database.sslrootcert", "/nowhere/ca.pem"}, []string{"/nowhere/ca.pem"}, true},
 		{"server", []string{"database.port", "1"}, []string{"connect to 127.0.0.1:1/", "connection refused"}, false},
 		{"publication", []string{"table.include.list", "public.a", "publication.autocreate.mode", "disabled", "publication.name", "mine"},
-			[]string{`publication "mine" does not exist`, `CREATE PUBLICATION "mine" FOR TABLE ONLY "public"."a"`}, false},
+			[]string{`publication "mine" does not exist`, `CREATE PUBLICATION "mine" FOR TABLE ONLY "public"."a"`}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			err := newSource(t, d.config(t, c.changes...)).Check(t.Context())
@@ -43,6 +45,9 @@ func TestCheck(t *testing.T) {
 			}
 			if err != nil && strings.Contains(err.Error(), testenv.ReplicatorPassword+"'") {
 				t.Errorf("the password is in %v", err)
+			}
+			if err != nil && strings.Contains(err.Error(), "\n") {
+				t.Errorf("%v has more than one line", err)
 			}
 			if connect.IsPermanent(err) != c.permanent {
 				t.Errorf("permanent is %v: %v", !c.permanent, err)

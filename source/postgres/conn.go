@@ -104,7 +104,7 @@ func (s *Source) connect(ctx context.Context) (*pgx.Conn, error) {
 	for _, statement := range splitStatements(s.config.Statements) {
 		if _, err := conn.Exec(ctx, statement); err != nil {
 			_ = conn.Close(ctx)
-			return nil, fmt.Errorf("run database.initial.statements %q: %w", statement, err)
+			return nil, fmt.Errorf("run database.initial.statements %q: %w", statement, shortened(err))
 		}
 	}
 	return conn, nil
@@ -124,12 +124,6 @@ func (s *Source) connectReplication(ctx context.Context) (*pgconn.PgConn, *coale
 		return nil, nil, s.connectError(err)
 	}
 	return conn, reader, nil
-}
-
-// connectError says where we connected to, and not as whom with what settings, as the driver
-// does at length.
-func (s *Source) connectError(err error) error {
-	return fmt.Errorf("connect to %s as %q: %w", s.config.address(), s.config.User, shortened(err))
 }
 
 // closeSoon closes conn in good order, if the server answers soon.

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"connectd/connect"
+	"connectd/internal/dial"
 )
 
 // classify marks the errors that cannot heal by themselves as permanent, and adds what helps.
@@ -73,18 +75,62 @@ func (s *Source) hint(pg *pgconn.PgError) string {
 	return ""
 }
 
+// connectError says where we connected to and what helps, and not with what settings, as the
+// driver does at length.
+func (s *Source) connectError(err error) error {
+	where := fmt.Sprintf("connect to %s as %q", s.config.address(), s.config.User)
+	var untrusted *tls.CertificateVerificationError
+	switch short := shortened(err); {
+	case errors.As(err, new(*pgconn.PgError)):
+		return fmt.Errorf("%s: %w", where, short) // classify knows what helps
+	case errors.As(err, &untrusted):
+		return fmt.Errorf("%s: %w; put the authority that has signed it into database.sslrootcert, or correct database.hostname", where, short)
+	case strings.Contains(short.Error(), "TLS"):
+		return fmt.Errorf("%s: %w; turn ssl on there, or correct database.sslmode", where, short)
+	default:
+		return fmt.Errorf("%s: %w; check database.hostname and database.port, and that PostgreSQL runs there", where, short)
+	}
+}
+
 // shortened is err without the layers that the driver puts around a cause: the settings that it
 // connected with, and its own steps.
 func shortened(err error) error {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
-		return pg
+		return &serverError{pg}
 	}
-	for {
-		next := errors.Unwrap(err)
-		if next == nil {
-			return err
-		}
-		err = next
-	}
+	return &networkError{err}
 }
+
+// answer is err as a serverError when it is the server's own answer, and as it is otherwise.
+func answer(err error) error {
+	if pg, ok := err.(*pgconn.PgError); ok {
+		return &serverError{pg}
+	}
+	return err
+}
+
+// serverError prints an answer of the server without its severity, which says nothing here.
+type serverError struct{ *pgconn.PgError }
+
+func (e *serverError) Error() string { return fmt.Sprintf("%s (SQLSTATE %s)", e.Message, e.Code) }
+func (e *serverError) Unwrap() error { return e.PgError }
+
+// networkError prints only the cause.
+type networkError struct{ error }
+
+func (e *networkError) Error() string { return dial.Cause(e.error) }
+func (e *networkError) Unwrap() error { return e.error }
+
+// findings are all that a check has found, in one line.
+type findings []error
+
+func (f findings) Error() string {
+	texts := make([]string, len(f))
+	for i, err := range f {
+		texts[i] = err.Error()
+	}
+	return strings.Join(texts, "; also: ")
+}
+
+func (f findings) Unwrap() []error { return f }

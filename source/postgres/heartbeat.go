@@ -14,7 +14,7 @@ func (st *stream) heartbeat(ctx context.Context, now time.Time) error {
 	c := st.source.config
 	if c.HeartbeatQuery != "" {
 		if err := st.catalog.exec(ctx, c.HeartbeatQuery); err != nil {
-			return fmt.Errorf("run heartbeat.action.query: %w", err)
+			return fmt.Errorf("run heartbeat.action.query: %w", answer(err))
 		}
 	}
 	if st.out.batch == nil && len(st.task.Free()) == 0 {

@@ -61,7 +61,7 @@ func (s *Source) createSlot(ctx context.Context, conn *pgconn.PgConn) (LSN, stri
 	}
 	made, err := pglogrepl.ParseCreateReplicationSlot(conn.Exec(ctx, sql))
 	if err != nil {
-		return 0, "", fmt.Errorf("create slot %q: %w", s.config.Slot, err)
+		return 0, "", fmt.Errorf("create slot %q: %w", s.config.Slot, answer(err))
 	}
 	lsn, err := pglogrepl.ParseLSN(made.ConsistentPoint)
 	if err != nil {

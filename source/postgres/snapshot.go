@@ -106,10 +106,10 @@ func (s *Source) snapshotNow(ctx context.Context, t *connect.SourceTask, c *cata
 	defer closeSoon(db.PgConn()) // the exported snapshot lives as long
 	var name, at string
 	if _, err := db.Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); err != nil {
-		return position{}, fmt.Errorf("take a snapshot: %w", err)
+		return position{}, fmt.Errorf("take a snapshot: %w", answer(err))
 	}
 	if err := db.QueryRow(ctx, "SELECT pg_export_snapshot(), pg_current_wal_lsn()::text").Scan(&name, &at); err != nil {
-		return position{}, fmt.Errorf("take a snapshot: %w", err)
+		return position{}, fmt.Errorf("take a snapshot: %w", answer(err))
 	}
 	lsn, err := pglogrepl.ParseLSN(at)
 	if err != nil {

@@ -26,7 +26,7 @@ func (sn *snapshot) reader(ctx context.Context) error {
 	}
 	defer closeSoon(db.PgConn())
 	if _, err := db.Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT "+literal(sn.name), pgx.QueryExecModeSimpleProtocol); err != nil {
-		return fmt.Errorf("share the snapshot: %w", err)
+		return fmt.Errorf("share the snapshot: %w", answer(err))
 	}
 	r := &reader{snapshot: sn, out: output{config: sn.source.config, headers: sn.source.headers}}
 	for part := range sn.ranges {
@@ -36,7 +36,7 @@ func (sn *snapshot) reader(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return errStopped
 			}
-			return fmt.Errorf("read table %s: %w", part.table, err)
+			return fmt.Errorf("read table %s: %w", part.table, answer(err))
 		}
 		if part.table.ranges.Add(-1) == 0 {
 			r.markLast()

@@ -87,7 +87,7 @@ func (st *stream) sendStatus(now time.Time) error {
 		ReplyRequested: now.Sub(st.heard) > st.silence/2,
 	})
 	if err != nil {
-		return fmt.Errorf("send status: %w", shortened(err))
+		return fmt.Errorf("send status to %s: %w", st.source.config.address(), shortened(err))
 	}
 	st.status, st.told = now, confirmed
 	fault.Point("source.confirmed")
@@ -112,6 +112,8 @@ func (st *stream) drain() error {
 	for LSN(st.task.Committed()) < st.sent && st.sent > st.resume.commit {
 		select {
 		case <-st.task.Wake():
+		case <-st.task.Failed(): // nothing more can become durable
+			return st.sendStatus(time.Now())
 		case <-limit.C:
 			st.source.log.Warn("stopping with changes that are not acknowledged; they are sent again at the next start", "lsn", st.sent.String())
 			return st.sendStatus(time.Now())

@@ -111,7 +111,7 @@ func (st *stream) begin(ctx context.Context) error {
 	err = pglogrepl.StartReplication(ctx, st.conn, identifier(c.Slot), st.resume.commit,
 		pglogrepl.StartReplicationOptions{Mode: pglogrepl.LogicalReplication, PluginArgs: options})
 	if err != nil {
-		return fmt.Errorf("start replication: %w", err)
+		return fmt.Errorf("start replication of slot %q: %w", c.Slot, shortened(err))
 	}
 	return nil
 }
@@ -152,7 +152,7 @@ func (st *stream) receive(ctx context.Context) error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("receive: %w", shortened(err))
+			return fmt.Errorf("receive from %s: %w", st.source.config.address(), shortened(err))
 		}
 		if n == 0 {
 			now := time.Now()

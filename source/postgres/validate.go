@@ -1,8 +1,10 @@
 package postgres
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 
@@ -124,14 +126,17 @@ func newPattern(text string) (*regexp.Regexp, error) {
 	text = strings.TrimSpace(text)
 	for _, look := range []string{"(?!", "(?=", "(?<!", "(?<="} {
 		if strings.Contains(text, look) {
-			return nil, fmt.Errorf("%q uses look-around (%s), which is not supported; write the include list and the exclude list as plain patterns", text, look)
+			return nil, fmt.Errorf("%q uses look-around (%s), which is not supported; write an include list or an exclude list without it", text, look)
 		}
 	}
-	p, err := regexp.Compile("(?i)^(?:" + text + ")$")
-	if err != nil {
-		return nil, fmt.Errorf("%q is not a regular expression (RE2): %w", text, err)
+	if _, err := regexp.Compile(text); err != nil { // by itself, so that the error shows it as it is written
+		var wrong *syntax.Error
+		if errors.As(err, &wrong) {
+			err = errors.New(wrong.Code.String())
+		}
+		return nil, fmt.Errorf(`%q is not a regular expression: %w; correct it, with .* for anything (there is no look-around or back-reference: see https://github.com/google/re2/wiki/Syntax)`, text, err)
 	}
-	return p, nil
+	return regexp.MustCompile("(?i)^(?:" + text + ")$"), nil
 }
 
 // match says whether any of ps matches name.

@@ -1,0 +1,112 @@
+package connect
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	"connectd/kafka"
+)
+
+// transactional readies p for delivery in transactions: it claims the task's transactional id,
+// which ends whatever another process had begun under it, and only then reads where to start.
+// Offsets that are read before the claim could still be passed by that process's last commit.
+func (w *Worker) transactional(ctx context.Context, t *task, p *pipeline) (map[string][]byte, error) {
+	c := t.connector
+	k, err := w.transactionSettings(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.checkRival(ctx, w, k); err != nil {
+		return nil, err
+	}
+	// Kafka Connect's form, so that it and connectd fence each other, too.
+	id := fmt.Sprintf("%s-%s-%d", w.settings.GroupID, c.Name, t.id)
+	producer, err := kafka.NewTxProducer(ctx, k, id, t.log)
+	if err != nil {
+		return nil, err
+	}
+	offsets, err := w.readOffsets(ctx, c, k)
+	if err != nil {
+		producer.Close()
+		return nil, err
+	}
+	p.offsets = newOffsetWriter(c.Name, nil)
+	p.tx = &transactions{kafka: producer, topic: w.offsetsTopic(c), offsets: map[string][]byte{}}
+	if c.source.Boundary == "interval" {
+		p.tx.interval = c.source.BoundaryPeriod
+	}
+	p.close = producer.Close
+	return offsets, nil
+}
+
+// transactionSettings are those of the connector's producer. A transaction that stays open on
+// purpose gets that much more time.
+func (w *Worker) transactionSettings(c *Connector) (kafka.Settings, error) {
+	k, err := w.kafka.With(c.Producer)
+	if err != nil {
+		return k, Permanent(fmt.Errorf("producer.override.*: %w", err))
+	}
+	if c.source.Boundary != "interval" {
+		return k, nil
+	}
+	const key = "transaction.timeout.ms"
+	if _, ok := c.Producer[key]; !ok {
+		k.Transaction += c.source.BoundaryPeriod
+	} else if k.Transaction <= c.source.BoundaryPeriod {
+		return k, Permanent(fmt.Errorf("producer.override.%s (%s) is not longer than transaction.boundary.interval.ms (%s): the broker would abort every transaction; raise it, or remove it", key, k.Transaction, c.source.BoundaryPeriod))
+	}
+	return k, nil
+}
+
+// readOffsets reads the connector's offsets in the cluster of k. Those of transactions are not in
+// the stores that the worker has open, which know what they have written themselves.
+func (w *Worker) readOffsets(ctx context.Context, c *Connector, k kafka.Settings) (map[string][]byte, error) {
+	store, err := kafka.OpenStore(ctx, k, w.offsetsTopic(c), w.log)
+	if err != nil {
+		return nil, fmt.Errorf("read the offsets topic: %w", err)
+	}
+	defer store.Close()
+	offsets, err := offsetsOf(c.Name, store.All())
+	if err != nil {
+		return nil, Permanent(err)
+	}
+	return offsets, nil
+}
+
+// yieldLimit is how long a fenced task may take to look where the position is.
+const yieldLimit = 10 * time.Second
+
+// yield notes where the position is when another process has taken over. start is where this
+// attempt began, for when it can not be read.
+func (t *task) yield(ctx context.Context, w *Worker, start map[string][]byte) {
+	ctx, cancel := context.WithTimeout(ctx, yieldLimit)
+	defer cancel()
+	t.yielded = start
+	if k, err := w.transactionSettings(t.connector); err == nil {
+		if now, err := w.readOffsets(ctx, t.connector, k); err == nil {
+			t.yielded = now
+		}
+	}
+}
+
+// checkRival refuses to start while the position goes on without this task: then another process
+// runs the same connector, and claiming the transactional id would fence it, as it would this one
+// the time after. When the position stands still, the other one is gone or has nothing to do.
+func (t *task) checkRival(ctx context.Context, w *Worker, k kafka.Settings) error {
+	if t.yielded == nil {
+		return nil
+	}
+	now, err := w.readOffsets(ctx, t.connector, k)
+	if err != nil {
+		return err
+	}
+	if !maps.EqualFunc(now, t.yielded, bytes.Equal) {
+		t.yielded = now
+		return fmt.Errorf("another process runs this connector, and its position goes on; stop one of them, or give one another name: %w", ErrFenced)
+	}
+	t.yielded = nil
+	return nil
+}

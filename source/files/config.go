@@ -1,0 +1,170 @@
+package files
+
+import (
+	"regexp"
+	"time"
+
+	"connectd/config"
+)
+
+// Config is what may be set on a files-source. The names are those of the spooldir connectors,
+// of FilePulse and of Kafka's FileStreamSource.
+type Config struct {
+	Selection
+	Reading
+	Lines
+	CSV
+	Records
+	Store
+	Ignored
+}
+
+// Selection says which files are read, and what becomes of them.
+type Selection struct {
+	Path      string         `yaml:"input.path" alias:"fs.listing.directory.path,fs.scan.directory.path" doc:"folder to read files from, or s3://bucket/prefix"`
+	Include   []string       `yaml:"include" alias:"file" doc:"globs of the files to read, absolute or below input.path; ** stands for any folders"`
+	Exclude   []string       `yaml:"exclude" doc:"globs of the files not to read"`
+	Pattern   *regexp.Regexp `yaml:"input.file.pattern" alias:"file.filter.regex.pattern" doc:"regular expression that the whole name of a file must match"`
+	Recursive bool           `yaml:"input.path.walk.recursively" alias:"fs.recursive.scan.enable" doc:"read the folders below input.path too; globs with ** always do"`
+	Temporary []string       `yaml:"temporary.names" doc:"globs of names that are left alone: files that are still being written"`
+	Order     string         `yaml:"files.sort.attributes" values:"NameAsc,NameDesc,LastModifiedAsc,LastModifiedDesc,LengthAsc,LengthDesc,name,mtime" doc:"which of several files is read first"`
+	Poll      time.Duration  `yaml:"poll.interval.ms" alias:"empty.poll.wait.ms,fs.listing.interval.ms" doc:"how often the folders are listed; between two listings inotify tells of changes where the file system can"`
+	Watch     bool           `yaml:"watch" doc:"use inotify beside polling"`
+
+	Mode         string        `yaml:"mode" values:"auto,complete,tail" doc:"complete: a file is read once, when it is ready; tail: files grow and are rotated; auto: complete, and tail for FileStreamSource"`
+	MinimumAge   time.Duration `yaml:"file.minimum.age.ms" doc:"mode complete: a file is ready when it was not written for so long"`
+	Stable       time.Duration `yaml:"file.stable.ms" doc:"mode complete: a file is ready when two looks at it, so far apart, see the same size and time"`
+	Marker       string        `yaml:"file.marker.suffix" doc:"mode complete: a file is ready when one with its name and this suffix, such as .done, exists"`
+	Cleanup      string        `yaml:"cleanup.policy" values:"NONE,DELETE,MOVE,MOVEBYDATE,none,delete,move,move-by-date" doc:"mode complete: what becomes of a file whose records and position are durable"`
+	CleanupClass string        `yaml:"fs.cleanup.policy.class" doc:"FilePulse's class for cleanup.policy: LogCleanupPolicy, DeleteCleanupPolicy or LocalMoveCleanupPolicy"`
+	Finished     string        `yaml:"finished.path" alias:"cleaner.output.succeeded.path" doc:"folder that finished files are moved to"`
+	ErrorPath    string        `yaml:"error.path" alias:"cleaner.output.failed.path" doc:"folder that files are moved to which can not be read, when halt.on.error is false"`
+	KeepTree     bool          `yaml:"cleanup.policy.maintain.relative.path" doc:"keep the folders below input.path when a file is moved"`
+	Halt         bool          `yaml:"halt.on.error" doc:"stop when a file can not be read; otherwise it is moved to error.path, or left, and the next one is read"`
+
+	FinalizeAfter time.Duration `yaml:"finalize.after.ms" doc:"mode tail: take a last line without a line end as complete when nothing followed for so long; 0 for never"`
+	RotateWait    time.Duration `yaml:"rotate.wait.ms" doc:"mode tail: how long a file that was rotated away or deleted is still read from when nothing is added to it"`
+	StartAt       string        `yaml:"read.from" values:"beginning,end" doc:"mode tail: where files that are there at the very first start are read from"`
+	Retention     time.Duration `yaml:"state.retention.ms" doc:"how long the position of a file is kept that is no longer there"`
+}
+
+// Reading says how files become records.
+type Reading struct {
+	Format      string      `yaml:"format" values:"auto,jsonl,json,csv,tsv,lines,parquet" doc:"what is in the files; auto goes by the name: .csv, .tsv, .jsonl, .ndjson, .json, .parquet, and lines for the others"`
+	ReaderClass string      `yaml:"tasks.reader.class" doc:"FilePulse's class for format: its row readers read lines, its JSON readers json"`
+	Compression string      `yaml:"compression" alias:"file.compression.type" values:"auto,none" doc:"auto: gzip, zstd and framed snappy are recognised by content"`
+	Charset     string      `yaml:"file.charset" alias:"csv.file.charset,file.encoding" doc:"character set of the files; a byte order mark wins over it"`
+	NotUTF8     string      `yaml:"invalid.characters" values:"fail,replace,keep,skip" doc:"what a record does that is not UTF-8: fail (errors.tolerance decides), be written with U+FFFD, be kept as it is, or be left out"`
+	MaxLine     config.Size `yaml:"max.line.bytes" doc:"longest record"`
+	LongLine    string      `yaml:"on.long.line" values:"fail,skip,truncate" doc:"what a longer record does: fail (errors.tolerance decides), be left out, or be cut off"`
+	Fingerprint config.Size `yaml:"fingerprint.bytes" doc:"how many bytes from the begin of a file tell it from others"`
+	Parallel    int         `yaml:"parallel.files" doc:"files that are read at the same time"`
+	BatchSize   int         `yaml:"batch.size" alias:"max.batch.size" doc:"most records in one batch"`
+	BatchBytes  config.Size `yaml:"batch.bytes" doc:"a batch is sent when it has this much data"`
+}
+
+// Lines is about plain lines.
+type Lines struct {
+	SkipEmpty      bool           `yaml:"lines.skip.empty" doc:"format lines: leave empty lines out"`
+	Multiline      *regexp.Regexp `yaml:"multiline.pattern" doc:"format lines: lines are put together by this regular expression, see multiline.match"`
+	MultilineMatch string         `yaml:"multiline.match" values:"start,continue" doc:"start: a line that matches begins a record; continue: a line that matches belongs to the record before"`
+	MultilineMax   int            `yaml:"multiline.max.lines" doc:"most lines in one record"`
+	MultilineWait  time.Duration  `yaml:"multiline.timeout.ms" doc:"mode tail: send what was put together when no line followed for so long"`
+}
+
+// CSV is about CSV and TSV.
+type CSV struct {
+	Separator  character         `yaml:"csv.separator.char" alias:"separator" doc:"what separates columns: a character, or its number as spooldir has it"`
+	Quote      character         `yaml:"csv.quote.char" doc:"what stands around values with separators or line ends; 0 for nothing"`
+	Escape     character         `yaml:"csv.escape.char" doc:"what takes the meaning from the next character in quotes, beside a doubled quote; 0 for nothing"`
+	SkipLines  int               `yaml:"csv.skip.lines" alias:"skip.headers" doc:"lines at the begin of each file to leave out, before the header"`
+	Header     bool              `yaml:"csv.first.row.as.header" doc:"the first row of each file names its columns"`
+	Columns    []string          `yaml:"csv.columns" doc:"names of the columns; with csv.first.row.as.header instead of those in the file"`
+	Null       string            `yaml:"csv.null.field.indicator" values:"NEITHER,EMPTY_SEPARATORS,EMPTY_QUOTES,BOTH" doc:"which empty values are null: none, those without quotes, those with quotes, or both"`
+	NullMarker string            `yaml:"csv.null.marker" doc:"a value without quotes that is null, such as \\N"`
+	Missing    string            `yaml:"csv.missing.columns" values:"null,fail" doc:"what a row with too few values does: have null for the others, or fail"`
+	Extra      string            `yaml:"csv.extra.columns" values:"fail,ignore" doc:"what a row with too many values does: fail, or lose them"`
+	Types      map[string]string `yaml:"csv.types" doc:"types of columns, such as id=int64,price=decimal(2),at=timestamp: int64, double, boolean, string, decimal(digits), date, timestamp"`
+	Sample     int               `yaml:"csv.sample.rows" doc:"find the types of the other columns from the first rows of a file, this many; 0 leaves them text"`
+}
+
+// Records says what records look like.
+type Records struct {
+	Topic     string   `yaml:"topic" alias:"kafka.topic" required:"true" doc:"topic that the records go to"`
+	KeyFields []string `yaml:"key.fields" doc:"columns or JSON members that make the key: one is the key itself, several are an object"`
+	Timestamp string   `yaml:"timestamp.mode" values:"PROCESS_TIME,FILE_TIME,FIELD,process,file,field" doc:"time of the records: when they were read, when the file was written, or what timestamp.field says"`
+	TimeField string   `yaml:"timestamp.field" alias:"csv.timestamp.field" doc:"column or JSON member with the record's time, in ISO 8601 or milliseconds since 1970"`
+	Metadata  string   `yaml:"metadata.location" values:"HEADERS,NONE" doc:"put file.name, file.path, file.offset and file.line into headers of each record"`
+	JSON      string   `yaml:"json.values" values:"auto,raw,fields" doc:"raw: JSON goes on byte for byte after a check; fields: its members become fields, which transforms can change; auto: fields when there are transforms"`
+}
+
+// Store is about input.path s3://bucket/prefix.
+type Store struct {
+	Region    string        `yaml:"s3.region" alias:"aws.s3.region" doc:"AWS region, or any name that an S3-compatible store expects"`
+	Endpoint  string        `yaml:"store.url" alias:"aws.s3.endpoint" doc:"URL of an S3-compatible store; empty for AWS"`
+	PathStyle bool          `yaml:"s3.path.style.access.enabled" doc:"put the bucket into the path of a request and not into the host name"`
+	AccessKey string        `yaml:"aws.access.key.id" doc:"access key; empty uses AWS's default chain (environment, profile, role)"`
+	SecretKey config.Secret `yaml:"aws.secret.access.key" doc:"secret of the access key"`
+}
+
+// Ignored are keys of the incumbents that are accepted and do nothing.
+type Ignored struct {
+	Processing  string `yaml:"processing.file.extension" noeffect:"there are no flag files: positions are kept in Kafka"`
+	RFC4180     string `yaml:"csv.rfc.4180.parser.enabled" noeffect:"CSV is always read as RFC 4180 has it"`
+	KeepEmpty   string `yaml:"csv.ignore.quotations" noeffect:"quotes are read as RFC 4180 has them; set csv.quote.char to 0 for none"`
+	SchemaGen   string `yaml:"schema.generation.enabled" noeffect:"columns are text unless csv.types or csv.sample.rows says otherwise"`
+	SchemaKey   string `yaml:"schema.generation.key.fields" noeffect:"write key.fields"`
+	TaskCount   string `yaml:"task.partitioner" noeffect:"one task reads several files at the same time, see parallel.files"`
+	TaskCountN  string `yaml:"task.count" noeffect:"one task reads several files at the same time, see parallel.files"`
+	TaskIndex   string `yaml:"task.index" noeffect:"one task reads several files at the same time, see parallel.files"`
+	Buffer      string `yaml:"file.buffer.size.bytes" noeffect:"buffers are sized by max.line.bytes"`
+	ListClass   string `yaml:"fs.listing.class" noeffect:"input.path says where the files are"`
+	Filters     string `yaml:"fs.listing.filters" noeffect:"file.filter.regex.pattern and globs always apply"`
+	EmptyWait   string `yaml:"tasks.empty.poll.wait.ms" noeffect:"a task waits until there is something"`
+	Trigger     string `yaml:"fs.cleanup.policy.triggered.on" noeffect:"a file is cleaned up only when its records and its position are durable (COMMITTED)"`
+	Status      string `yaml:"tasks.file.status.storage.*" noeffect:"positions are kept in the offsets topic"`
+	Identity    string `yaml:"offset.attributes.string" noeffect:"files are known by content, inode and path together"`
+	Policy      string `yaml:"offset.policy.class" noeffect:"files are known by content, inode and path together"`
+	CaseFields  string `yaml:"csv.case.sensitive.field.names" noeffect:"names of columns are used as they are written"`
+	StrictQuote string `yaml:"csv.strict.quotes" noeffect:"CSV is always read as RFC 4180 has it"`
+}
+
+// Defaults are the incumbents' where they do no harm: the first row of a CSV file is its header,
+// and a file is not read while it is being written.
+func (c *Config) Defaults() {
+	*c = Config{}
+	c.Temporary = []string{".*", "*.tmp", "*.temp", "*.part", "*.partial", "*.filepart", "*.crdownload", "*.swp", "*~", "*.PROCESSING"}
+	c.Order = "NameAsc"
+	c.Poll = 500 * time.Millisecond
+	c.Watch = true
+	c.Mode = "auto"
+	c.Stable = 500 * time.Millisecond
+	c.Cleanup = "NONE"
+	c.Halt = true
+	c.RotateWait = 30 * time.Second
+	c.StartAt = "beginning"
+	c.Retention = 7 * 24 * time.Hour
+	c.Format = "auto"
+	c.Compression = "auto"
+	c.Charset = "UTF-8"
+	c.NotUTF8 = "fail"
+	c.MaxLine = 1 << 20
+	c.LongLine = "fail"
+	c.Fingerprint = 1024
+	c.Parallel = 2
+	c.BatchSize = 1000
+	c.BatchBytes = 1 << 20
+	c.MultilineMatch = "start"
+	c.MultilineMax = 500
+	c.MultilineWait = 2 * time.Second
+	c.Separator, c.Quote = ',', '"'
+	c.Header = true
+	c.Null = "NEITHER"
+	c.Missing = "null"
+	c.Extra = "fail"
+	c.Timestamp = "PROCESS_TIME"
+	c.Metadata = "HEADERS"
+	c.JSON = "auto"
+	c.Region = "us-east-1"
+	c.PathStyle = true
+}

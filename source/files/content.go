@@ -1,0 +1,141 @@
+package files
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/zstd"
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/ianaindex"
+	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/transform"
+)
+
+// content is an open file as UTF-8 text without compression. All positions of this package are
+// positions in it, so that a file keeps its position when it is compressed after a rotation.
+type content struct {
+	io.Reader
+	file  *os.File
+	plain bool // a position in the content is one in the file
+	close func()
+}
+
+// charset is the character set called name; nil is UTF-8.
+func charset(name string) (encoding.Encoding, error) {
+	switch strings.ToUpper(strings.ReplaceAll(name, "_", "-")) {
+	case "", "UTF8", "UTF-8":
+		return nil, nil
+	case "ASCII": // Java's name
+		name = "US-ASCII"
+	}
+	e, err := ianaindex.IANA.Encoding(name)
+	if err != nil || e == nil {
+		return nil, fmt.Errorf("%q is not a character set that is known; write UTF-8, UTF-16LE, ISO-8859-1 or another name of the IANA", name)
+	}
+	return e, nil
+}
+
+// magics are how compressed files begin.
+var magics = []struct {
+	begin []byte
+	open  func(*os.File) (io.Reader, func(), error)
+}{
+	{[]byte{0x1f, 0x8b, 0x08}, openGzip},
+	{[]byte{0x28, 0xb5, 0x2f, 0xfd}, openZstd},
+	{[]byte("\xff\x06\x00\x00sNaPpY"), openSnappy},
+}
+
+const longestMagic = 10
+
+func openGzip(f *os.File) (io.Reader, func(), error) {
+	r, err := gzip.NewReader(f)
+	return r, func() {}, err
+}
+
+func openZstd(f *os.File) (io.Reader, func(), error) {
+	r, err := zstd.NewReader(f, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(256<<20))
+	if err != nil {
+		return nil, nil, err
+	}
+	return r, r.Close, nil
+}
+
+func openSnappy(f *os.File) (io.Reader, func(), error) { return snappy.NewReader(f), func() {}, nil }
+
+// openContent opens the file at path at its begin.
+func (s *Source) openContent(path string) (*content, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.newContent(f)
+	if err != nil {
+		_ = f.Close() // read only
+		return nil, fmt.Errorf("open %q: %w", path, err)
+	}
+	return c, nil
+}
+
+// newContent takes f over. f is at its begin.
+func (s *Source) newContent(f *os.File) (*content, error) {
+	c := &content{Reader: f, file: f, plain: true, close: func() {}}
+	var begin [longestMagic]byte
+	n, err := f.ReadAt(begin[:], 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	if s.config.Compression == "auto" {
+		for _, m := range magics {
+			if !bytes.HasPrefix(begin[:n], m.begin) {
+				continue
+			}
+			c.plain = false
+			if c.Reader, c.close, err = m.open(f); err != nil {
+				return nil, fmt.Errorf("decompress: %w", err)
+			}
+			break
+		}
+	}
+	utf16 := bytes.HasPrefix(begin[:n], []byte{0xff, 0xfe}) || bytes.HasPrefix(begin[:n], []byte{0xfe, 0xff})
+	if s.charset != nil || c.plain && utf16 {
+		c.plain = false
+		var fallback transform.Transformer = unicode.UTF8.NewDecoder()
+		if s.charset != nil {
+			fallback = s.charset.NewDecoder()
+		}
+		c.Reader = transform.NewReader(c.Reader, unicode.BOMOverride(fallback))
+	}
+	return c, nil
+}
+
+// Close closes the file.
+func (c *content) Close() {
+	c.close()
+	_ = c.file.Close() // read only
+}
+
+// seek moves a content that was not read yet to a position.
+func (c *content) seek(position int64) error {
+	if c.plain {
+		_, err := c.file.Seek(position, io.SeekStart)
+		return err
+	}
+	n, err := io.CopyN(io.Discard, c.Reader, position)
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("the content ends at %d, before the stored position %d: %w", n, position, errOther)
+	}
+	return err
+}
+
+var (
+	// errOther says that a file does not have the content that a position is about.
+	errOther = errors.New("the file has other content than what was read from it")
+	// errMoved says that another file has come to the path since it was listed.
+	errMoved = errors.New("the file was moved")
+)
