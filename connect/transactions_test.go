@@ -8,12 +8,14 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"connectd/config"
+	"connectd/internal/testenv"
 	"connectd/kafka"
 	"connectd/record"
 )
@@ -188,6 +190,36 @@ func TestTransactionsRivals(t *testing.T) {
 		}
 		wantNumbers(t, readCommitted(t, k, settings["topic"]), count)
 	})
+}
+
+// TestTransactionsBrokerKilled kills the broker under open transactions and under commits, whose
+// outcome the source then does not know.
+func TestTransactionsBrokerKilled(t *testing.T) {
+	const count = 8000
+	broker := testenv.OwnKafka(t, testenv.KafkaOptions{})
+	var k kafka.Settings
+	k.Defaults()
+	k.Brokers, k.FetchWait = strings.Split(broker.Brokers, ","), 50*time.Millisecond
+	w := testWorker(t, k)
+	up := &confirmations{}
+	w.Add(load(t, testPlugins(up, nil), "child", map[string]string{
+		"connector.class": "counter-source", "topic": "numbers", "count": strconv.Itoa(count), "exactly.once.support": "required",
+		"pace.ms": "2", "restart.backoff.ms": "10", "restart.backoff.max.ms": "500",
+	}))
+	start(t, w)
+	for range 3 {
+		before := taskState(w).Read
+		until(t, "progress", func() bool { return taskState(w).Read > before })
+		if err := broker.Restart(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until(t, "the end", func() bool {
+		up.mu.Lock()
+		defer up.mu.Unlock()
+		return len(up.marks) > 0 && up.marks[len(up.marks)-1] == count
+	})
+	wantNumbers(t, readCommitted(t, k, "numbers"), count)
 }
 
 func TestTransactionsGoOnAfterFailure(t *testing.T) {

@@ -48,6 +48,17 @@ type Rows map[string]string
 // null stands for NULL in a canonical row: no text of ours can hold it.
 const null = "\x00"
 
+// Of makes rows of texts, one slice of columns a row: what a test or the demo has made itself.
+func (t *Table) Of(cells [][]string) (Rows, error) {
+	rows := Rows{}
+	for _, row := range cells {
+		if err := t.add(rows, row); err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
+}
+
 // add puts a row that was read as one text a column.
 func (t *Table) add(rows Rows, cells []string) error {
 	out := make([]string, len(cells))
@@ -88,6 +99,12 @@ func (c Column) canonical(text string) (string, error) {
 		return null, nil
 	}
 	switch c.Kind {
+	case Moment:
+		if !strings.Contains(text, ":") {
+			return text, nil
+		}
+		at, err := time.Parse(time.RFC3339Nano, text)
+		return strconv.FormatInt(at.UnixMicro(), 10), err
 	case Decimal:
 		if text == "NaN" {
 			return text, nil

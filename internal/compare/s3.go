@@ -11,14 +11,13 @@ import (
 	"fmt"
 	"io"
 	"sort"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
 // Line is one line of the s3-sink with format.output.fields: key,value,partition,offset.
 type Line struct {
-	Key       map[string]any
+	Key       any // an object, or the value of a key of one column
 	Value     map[string]any
 	Partition int32
 	Offset    int64
@@ -81,8 +80,13 @@ func (t *Table) Replay(lines []Line) (Rows, error) {
 		id := fmt.Sprint(n)
 		if len(t.Key) > 0 {
 			id = ""
+			fields, isObject := l.Key.(map[string]any)
 			for _, k := range t.Key {
-				id += fmt.Sprint(l.Key[k]) + "\x1f"
+				if isObject {
+					id += fmt.Sprint(fields[k]) + "\x1f"
+				} else {
+					id += fmt.Sprint(l.Key) + "\x1f"
+				}
 			}
 		}
 		last[id] = l.Value
@@ -113,9 +117,6 @@ func (c Column) json(v any) (string, error) {
 	}
 	s, isText := v.(string)
 	switch {
-	case c.Kind == Moment && isText:
-		at, err := time.Parse(time.RFC3339Nano, s)
-		return fmt.Sprint(at.UnixMicro()), err
 	case c.Kind == Octets:
 		b, err := base64.StdEncoding.DecodeString(s)
 		return hex.EncodeToString(b), err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -19,9 +18,9 @@ type target struct {
 	rows func(ctx context.Context, t *compare.Table) (compare.Rows, error)
 }
 
-// settled waits until every target holds the shop's rows, prints how many, and returns an error
+// settled waits until every target holds the rows of the sources, prints how many, and returns an error
 // when one does not when ctx is done.
-func settled(ctx context.Context, e *engines, s *shop, out io.Writer) error {
+func settled(ctx context.Context, e *engines, s *shop, f *feeds, out io.Writer) error {
 	warehouse, err := pgx.Connect(ctx, e.target.DSN("warehouse"))
 	if err != nil {
 		return fmt.Errorf("open the target: %w", err)
@@ -43,14 +42,15 @@ func settled(ctx context.Context, e *engines, s *shop, out io.Writer) error {
 		}},
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(w, "TARGET\tTABLE\tROWS IN THE SHOP\tARRIVED\tEQUAL")
+	fmt.Fprintln(w, "TARGET\tTABLE\tROWS IN THE SOURCE\tARRIVED\tEQUAL")
+	sources, err := expected(context.WithoutCancel(ctx), s, f)
+	if err != nil {
+		return err
+	}
 	differ := 0
 	for _, t := range targets {
-		for _, table := range tables {
-			want, err := table.Postgres(context.WithoutCancel(ctx), s.conn, table.Name)
-			if err != nil {
-				return fmt.Errorf("read the shop's %s: %w", table.Name, err)
-			}
+		for _, source := range sources {
+			table, want := source.table, source.rows
 			got, err := await(ctx, t, table, want)
 			verdict := "yes"
 			switch {
@@ -68,9 +68,45 @@ func settled(ctx context.Context, e *engines, s *shop, out io.Writer) error {
 		return err
 	}
 	if differ > 0 {
-		return fmt.Errorf("%d of %d tables differ from the shop", differ, len(targets)*len(tables))
+		return fmt.Errorf("%d of %d tables differ from their source", differ, len(targets)*len(sources))
 	}
 	return nil
+}
+
+// source is what the targets have to hold of one table.
+type source struct {
+	table *compare.Table
+	rows  compare.Rows
+}
+
+// expected reads the shop, and takes what the feeds have given out.
+func expected(ctx context.Context, s *shop, f *feeds) ([]source, error) {
+	var all []source
+	for _, table := range tables {
+		rows, err := table.Postgres(ctx, s.conn, table.Name)
+		if err != nil {
+			return nil, fmt.Errorf("read the shop's %s: %w", table.Name, err)
+		}
+		all = append(all, source{table, rows})
+	}
+	var rates, deliveries [][]string
+	for _, r := range f.rates {
+		rates = append(rates, []string{fmt.Sprint(r.ID), r.Currency, fmt.Sprint(r.Rate), r.At})
+	}
+	for _, d := range f.deliveries {
+		deliveries = append(deliveries, []string{fmt.Sprint(d.ID), fmt.Sprint(d.OrderID), d.Weight, d.At})
+	}
+	for _, feed := range []struct {
+		table *compare.Table
+		cells [][]string
+	}{{ratesTable, rates}, {deliveriesTable, deliveries}} {
+		rows, err := feed.table.Of(feed.cells)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, source{feed.table, rows})
+	}
+	return all, nil
 }
 
 // await reads a target's table until it equals want or ctx is done, and returns the last read.
@@ -80,14 +116,14 @@ func await(ctx context.Context, t target, table *compare.Table, want compare.Row
 	var got compare.Rows
 	var last error
 	for {
-		r, err := t.rows(ctx, table)
-		if err == nil {
+		// Every target is read at least once, also when another one has used up the time.
+		reading, cancel := context.WithTimeout(context.WithoutCancel(ctx), settle)
+		r, err := t.rows(reading, table)
+		cancel()
+		if last = err; err == nil {
 			if got = r; got.Equal(want) {
 				return got, nil
 			}
-			last = nil
-		} else if !errors.Is(err, context.DeadlineExceeded) {
-			last = err
 		}
 		select {
 		case <-ctx.Done():

@@ -22,8 +22,8 @@ type daemon struct {
 
 const binary = "bin/connectd" // made by make build
 
-// startDaemon runs connectors.yaml against e and waits until the REST API answers.
-func startDaemon(e *engines) (*daemon, error) {
+// startDaemon runs connectors.yaml against e and f and waits until the REST API answers.
+func startDaemon(e *engines, f *feeds) (*daemon, error) {
 	logPath := filepath.Join(os.TempDir(), "connectd-demo.log")
 	logFile, err := os.Create(logPath)
 	if err != nil {
@@ -31,7 +31,8 @@ func startDaemon(e *engines) (*daemon, error) {
 	}
 	defer func() { _ = logFile.Close() }() // the child has its own handle
 	d := &daemon{cmd: exec.Command(binary, "run", "connectors.yaml"), log: logPath}
-	d.cmd.Env = append(os.Environ(), append(e.env(), "CONNECTD_LISTENERS=http://127.0.0.1:0")...)
+	d.cmd.Env = append(os.Environ(), append(e.env(), "CONNECTD_LISTENERS=http://127.0.0.1:0",
+		"RATES_URL="+f.url, "DELIVERIES="+f.dir)...)
 	d.cmd.Stderr = logFile
 	// Ctrl-C in the terminal is for the demo: the daemon is stopped after the comparison.
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	rate    = 200              // rows that the shop changes in a second
+	pace    = 200              // rows that the shop changes in a second
 	settle  = 60 * time.Second // how long the targets may take to catch up at the end
 	refresh = time.Second
 )
@@ -30,7 +30,12 @@ func run(ctx context.Context, limit time.Duration) error {
 		return err
 	}
 	defer func() { _ = s.conn.Close(context.WithoutCancel(ctx)) }()
-	d, err := startDaemon(e)
+	f, err := startFeeds(e.dir)
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	d, err := startDaemon(e, f)
 	if err != nil {
 		return err
 	}
@@ -43,15 +48,17 @@ func run(ctx context.Context, limit time.Duration) error {
 	}
 	defer end()
 	g, running := errgroup.WithContext(trading)
-	g.Go(func() error { return s.trade(running, rate) })
+	g.Go(func() error { return s.trade(running, pace) })
+	g.Go(func() error { return f.run(running) })
 	g.Go(func() error { return show(running, d) })
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 
 	// Ctrl-C ends the traffic; a second one ends the comparison.
-	fmt.Printf("\nthe shop has changed %d rows; waiting for the targets …\n", s.changes)
+	fmt.Printf("\nthe shop has changed %d rows, the API has given %d rates, the folder has %d deliveries; waiting for the targets …\n",
+		s.changes, len(f.rates), len(f.deliveries))
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), settle)
 	defer cancel()
-	return settled(after, e, s, os.Stdout)
+	return settled(after, e, s, f, os.Stdout)
 }

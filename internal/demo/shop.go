@@ -17,13 +17,22 @@ import (
 //go:embed shop.sql
 var schema string
 
-// tables are what the targets are compared with.
+// tables are the shop's, which the targets are compared with.
 var tables = []*compare.Table{
 	{Name: "customers", Key: []string{"id"}, Columns: []compare.Column{{Name: "id"}, {Name: "name"}, {Name: "email"}, {Name: "created_at", Kind: compare.Moment}}},
 	{Name: "products", Key: []string{"id"}, Columns: []compare.Column{{Name: "id"}, {Name: "title"}, {Name: "price", Kind: compare.Decimal}, {Name: "in_stock"}}},
 	{Name: "orders", Key: []string{"id"}, Columns: []compare.Column{{Name: "id"}, {Name: "customer_id"}, {Name: "product_id"}, {Name: "quantity"},
 		{Name: "amount", Kind: compare.Decimal}, {Name: "status"}, {Name: "note", Kind: compare.Document}, {Name: "updated_at", Kind: compare.Moment}}},
 }
+
+// ratesTable and deliveriesTable are those of the feeds. Nothing says that a JSON text is a moment:
+// it stays text, while the files' columns have declared types.
+var (
+	ratesTable = &compare.Table{Name: "rates", Key: []string{"id"}, Columns: []compare.Column{{Name: "id"}, {Name: "currency"},
+		{Name: "rate", Kind: compare.Decimal}, {Name: "at"}}}
+	deliveriesTable = &compare.Table{Name: "deliveries", Key: []string{"id"}, Columns: []compare.Column{{Name: "id"}, {Name: "order_id"},
+		{Name: "weight", Kind: compare.Decimal}, {Name: "delivered_at", Kind: compare.Moment}}}
+)
 
 // shop is the database that the demo's traffic goes to.
 type shop struct {

@@ -2,9 +2,11 @@ package files
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -123,10 +125,41 @@ func newCrashing(t *testing.T, all map[string]string) *crashing {
 	t.Cleanup(func() {
 		c.group.Close(context.Background())
 		if t.Failed() {
+			c.explain(all["input.path"])
 			t.Logf("the children's output ends with:\n%s", c.output.Bytes()[max(0, c.output.Len()-4000):])
 		}
 	})
 	return c
+}
+
+// explain logs what is stored and what is there, which is what one wants to know of a lost line.
+func (c *crashing) explain(dir string) {
+	store, err := kafka.OpenStore(context.Background(), kafkaAt(c.broker), "connect-offsets", slog.New(slog.DiscardHandler))
+	if err != nil {
+		c.t.Log(err)
+		return
+	}
+	defer store.Close()
+	for key, value := range store.All() {
+		c.t.Logf("%s %s", key, value)
+	}
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		c.t.Log(err)
+	}
+	for _, d := range list {
+		path := filepath.Join(dir, d.Name())
+		info, err := os.Stat(path)
+		if err != nil {
+			continue
+		}
+		e := entryOf(path, info)
+		text, _ := os.ReadFile(path)
+		if z, err := gzip.NewReader(bytes.NewReader(text)); err == nil {
+			text, _ = io.ReadAll(z)
+		}
+		c.t.Logf("%s inode %d size %d, %d bytes: %.50q…", d.Name(), e.inode, e.size, len(text), text)
+	}
 }
 
 // live runs the connector for so long and kills it.

@@ -62,7 +62,7 @@ func TestCSV(t *testing.T) {
 		"not UTF-8":          {"a,b\n1,\xff\n3,4\n", nil, []string{"!line 2: is not UTF-8", `{"a":"3","b":"4"}`}},
 		"not UTF-8 replaced": {"a,b\n1,x\xff\n\xff\xff\xff,4\n", []string{"invalid.characters", "replace"}, []string{`{"a":"1","b":"x` + "\uFFFD" + `"}`, `{"a":"` + "\uFFFD" + `","b":"4"}`}},
 		"types": {"i,f,b,d,day,at,s\n1,1.5,true,12.5,2026-11-21,2026-11-21T01:02:03Z,x\n,,,,,,\n", []string{"csv.types", "i=int64,f=double,b=boolean,d=decimal(2),day=date,at=timestamp"},
-			[]string{`{"i":1,"f":1.5,"b":true,"d":12.50,"day":20778,"at":1795222923000,"s":"x"}`, `{"i":null,"f":null,"b":null,"d":null,"day":null,"at":null,"s":""}`}},
+			[]string{`{"i":1,"f":1.5,"b":true,"d":12.50,"day":20778,"at":1795222923000000,"s":"x"}`, `{"i":null,"f":null,"b":null,"d":null,"day":null,"at":null,"s":""}`}},
 		"sampled": {"a,b,c,d,e,f\n1,1.5,true,007,,x\n-2,2,false,1,,1\n3,x,true,1,1,1\n", []string{"csv.sample.rows", "2"},
 			[]string{`{"a":1,"b":1.5,"c":true,"d":"007","e":"","f":"x"}`, `{"a":-2,"b":2.0,"c":false,"d":"1","e":"","f":"1"}`, `!line 4: column "b"`}},
 		"wrong type": {"i\nx\n2\n", []string{"csv.types", "i=int64"}, []string{`!line 2: column "i"`, `{"i":2}`}},

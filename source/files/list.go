@@ -147,6 +147,7 @@ func (r *run) identify(unknown []entry, now time.Time) {
 			continue
 		}
 		f.close()
+		f.entry = entry{} // it is read on, also when it looks as it did
 		f.seen, f.lost, f.changed, f.phase = looks[i].entry, time.Time{}, now, waiting
 		if f.state.Done && f.seen.size == f.state.Size {
 			f.phase = done // cleaned up before, or about to be
@@ -284,7 +285,7 @@ func (r *run) follow(f *file, quiet time.Duration) {
 	switch {
 	case !f.lost.IsZero() && quiet >= r.config.RotateWait:
 		r.enqueue(f, ask{final: true, done: true})
-	case !f.lost.IsZero() || f.content == nil && (f.state.Offset == 0 || f.seen.size != f.state.Size) || !unchanged(f.seen, f.entry):
+	case !f.lost.IsZero(), !unchanged(f.seen, f.entry):
 		r.enqueue(f, ask{})
 	case f.pending() && r.config.FinalizeAfter > 0 && quiet >= r.config.FinalizeAfter:
 		r.enqueue(f, ask{final: true, flush: true})

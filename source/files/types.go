@@ -39,7 +39,7 @@ func columnType(name string) (column, error) {
 		return column{s, readDate}, nil
 	case "timestamp":
 		s := optional(record.Int64Type)
-		s.Name, s.Version = record.ConnectTimestamp, 1
+		s.Name, s.Version = record.MicroTimestampName, 1
 		return column{s, readTimestamp}, nil
 	}
 	return column{}, fmt.Errorf("%q is not a type; write int64, double, boolean, string, decimal(2), date or timestamp", name)
@@ -85,5 +85,5 @@ func readDate(_ *record.Batch, text []byte) (record.Value, error) {
 
 func readTimestamp(_ *record.Batch, text []byte) (record.Value, error) {
 	n, err := convert.AsMicros(record.Datum{Value: record.OfString(text)})
-	return record.OfInt(n / 1000), err
+	return record.OfInt(n), err
 }
