@@ -347,7 +347,10 @@ func TestSinkStopsWhileFull(t *testing.T) {
 	w := NewWorker(&s, k, testLog(t))
 	w.Add(load(t, testPlugins(nil, store), "to-memory", sinkOf("batch.max.rows", "100")))
 	stop := start(t, w)
-	until(t, "flushes under way", func() bool { return len(committed(t, k, "to-memory")) == 2 })
+	until(t, "flushes under way", func() bool {
+		commits := committed(t, k, "to-memory")
+		return len(commits) == 2 && strings.HasSuffix(commits[0], "+intent") && strings.HasSuffix(commits[1], "+intent")
+	})
 	stop()
 	for _, c := range committed(t, k, "to-memory") {
 		if !strings.HasSuffix(c, "=0+intent") {

@@ -29,8 +29,10 @@ func (r *run) read(ctx context.Context, f *file) result {
 		if err := r.open(f); err != nil {
 			return result{err: err}
 		}
-	} else if is, err := f.compare(); is != grown && (is != same || f.ask == ask{}) {
-		return result{eof: is == same, truncated: is == truncated, err: err}
+	} else if is, err := f.compare(); is == truncated || err != nil {
+		return result{truncated: is == truncated, err: err}
+	} else if is == same && f.met.eof && f.ask == (ask{}) {
+		return result{eof: true} // and nothing is left in the window
 	}
 	for range turn {
 		more, err := r.readBatch(ctx, f)

@@ -3,6 +3,7 @@ package files
 import (
 	"bytes"
 	"compress/gzip"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,6 +23,19 @@ func TestTailHalfLine(t *testing.T) {
 	r.want("one")
 	extend(t, path, "o\nthree\n")
 	r.want("one", "two", "three")
+}
+
+// What is left in the window when a file's turn is over is read in its next turn.
+func TestTailTurns(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.log")
+	var text strings.Builder
+	var want []string
+	for i := range 5*turn + 3 {
+		want = append(want, fmt.Sprint("line ", i))
+		text.WriteString(want[i] + "\n")
+	}
+	write(t, path, text.String())
+	start(t, settings(t, tailing(filepath.Dir(path), "batch.size", "1", "watch", "false")...), nil).want(want...)
 }
 
 func TestTailFinalizesLastLine(t *testing.T) {
