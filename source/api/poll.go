@@ -158,9 +158,10 @@ func (p *poller) parseInitial() (json.RawMessage, error) {
 		_, err := number([]byte(text))
 		bare = err == nil
 	}
-	m, err := p.cursor.read([]byte(text), !bare)
+	_, err := p.cursor.read([]byte(text), !bare)
 	if err != nil && p.cursor.moments() {
-		if m, err = iso([]byte(text)); err == nil {
+		m, notISO := iso([]byte(text))
+		if err = notISO; err == nil {
 			text = p.cursor.write(m)
 		}
 	}

@@ -35,7 +35,7 @@ type parquetColumn func(b *record.Batch, v parquet.Value) (record.Value, error)
 
 func newParquet(s *Source, f *file) (*parquetRows, error) {
 	if s.config.Mode == "tail" {
-		return nil, errors.New("Parquet files do not grow; read them with mode: complete")
+		return nil, errors.New("a Parquet file does not grow; read it with mode: complete")
 	}
 	if !f.content.plain {
 		return nil, errors.New("a Parquet file is compressed inside, this one is as a whole; unpack it")
