@@ -15,13 +15,12 @@ type Config struct {
 	Lines
 	CSV
 	Records
-	Store
 	Ignored
 }
 
 // Selection says which files are read, and what becomes of them.
 type Selection struct {
-	Path      string         `yaml:"input.path" alias:"fs.listing.directory.path,fs.scan.directory.path" doc:"folder to read files from, or s3://bucket/prefix"`
+	Path      string         `yaml:"input.path" alias:"fs.listing.directory.path,fs.scan.directory.path" doc:"folder to read files from"`
 	Include   []string       `yaml:"include" alias:"file" doc:"globs of the files to read, absolute or below input.path; ** stands for any folders"`
 	Exclude   []string       `yaml:"exclude" doc:"globs of the files not to read"`
 	Pattern   *regexp.Regexp `yaml:"input.file.pattern" alias:"file.filter.regex.pattern" doc:"regular expression that the whole name of a file must match"`
@@ -98,15 +97,6 @@ type Records struct {
 	JSON      string   `yaml:"json.values" values:"auto,raw,fields" doc:"raw: JSON goes on byte for byte after a check; fields: its members become fields, which transforms can change; auto: fields when there are transforms"`
 }
 
-// Store is about input.path s3://bucket/prefix.
-type Store struct {
-	Region    string        `yaml:"s3.region" alias:"aws.s3.region" doc:"AWS region, or any name that an S3-compatible store expects"`
-	Endpoint  string        `yaml:"store.url" alias:"aws.s3.endpoint" doc:"URL of an S3-compatible store; empty for AWS"`
-	PathStyle bool          `yaml:"s3.path.style.access.enabled" doc:"put the bucket into the path of a request and not into the host name"`
-	AccessKey string        `yaml:"aws.access.key.id" doc:"access key; empty uses AWS's default chain (environment, profile, role)"`
-	SecretKey config.Secret `yaml:"aws.secret.access.key" doc:"secret of the access key"`
-}
-
 // Ignored are keys of the incumbents that are accepted and do nothing.
 type Ignored struct {
 	Processing  string `yaml:"processing.file.extension" noeffect:"there are no flag files: positions are kept in Kafka"`
@@ -165,6 +155,4 @@ func (c *Config) Defaults() {
 	c.Timestamp = "PROCESS_TIME"
 	c.Metadata = "HEADERS"
 	c.JSON = "auto"
-	c.Region = "us-east-1"
-	c.PathStyle = true
 }

@@ -1,5 +1,5 @@
-// Package files reads files from folders and from S3-compatible buckets: whole files that appear
-// (mode complete) and files that grow (mode tail).
+// Package files reads files from folders: whole files that appear (mode complete) and files that
+// grow (mode tail).
 //
 // In flow bytes, out flow batches of records. One row's way: scan.go finds its file and
 // identity.go decides whether it is known, content.go opens the file (decompressed, as UTF-8),

@@ -29,9 +29,6 @@ func (c *Config) Validate(r *config.Report) {
 			r.Errorf("timestamp.field", "has no effect while timestamp.mode is %s; write FIELD", c.Timestamp)
 		}
 	}
-	if (c.AccessKey == "") != (c.SecretKey == "") {
-		r.Errorf("aws.access.key.id", "needs aws.secret.access.key beside it; set both, or none for AWS's default chain")
-	}
 }
 
 func (c *Config) validateSelection(r *config.Report) {
