@@ -52,6 +52,18 @@ func abortTransaction(t *testing.T, s Settings, topic string) {
 	if err := client.EndTransaction(t.Context(), kgo.TryAbort); err != nil {
 		t.Fatal(err)
 	}
+	// The broker answers before the marker is in the log; what follows must come behind it.
+	admin := testAdmin(t, s)
+	for p := (record.Partition{Topic: topic}); ; {
+		ends, err := admin.ListOffsets(t.Context(), true, topic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ends[p].End == 2 {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // TestBrokerFences is the ground that Commit stands on: the broker itself refuses an older

@@ -168,6 +168,9 @@ func (g *Group) Poll(ctx context.Context) ([]Fetch, error) {
 		return nil, err
 	}
 	if polled.IsClientClosed() {
+		// This poll counts as one that holds rebalances back; the client's leave, which may still be
+		// about to begin in a goroutine of its own, would wait for it for ever.
+		g.client.AllowRebalance()
 		return nil, ErrClosed
 	}
 	var (
@@ -297,6 +300,7 @@ func (g *Group) Close(ctx context.Context) error {
 		g.cancel() // Revoked, which may still run, is told to end
 	}
 	g.client.CloseAllowingRebalance()
+	g.client.AllowRebalance() // a poll that began meanwhile; see Poll
 	g.cancel()
 	g.lost(ctx, nil, nil) // what a leave in time would have revoked
 	if g.wake != nil {
