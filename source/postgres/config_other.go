@@ -8,8 +8,6 @@ const schemaNaming = "io.debezium.schema.SchemaTopicNamingStrategy"
 type Unsupported struct {
 	Mask         map[string]string `yaml:"column.mask.*" doc:"columns to mask; not supported yet"`
 	Truncate     map[string]string `yaml:"column.truncate.to.*" doc:"columns to truncate; not supported yet"`
-	Overrides    []string          `yaml:"snapshot.select.statement.overrides" doc:"tables with a SELECT of their own in the snapshot; not supported yet"`
-	Override     map[string]string `yaml:"snapshot.select.statement.overrides.*" doc:"that SELECT; not supported yet"`
 	Converters   []string          `yaml:"converters" doc:"custom converters are Java classes; not supported"`
 	Processors   []string          `yaml:"post.processors" doc:"post processors; not supported yet"`
 	Identities   string            `yaml:"replica.identity.autoset.values" doc:"replica identities to set; not supported yet"`
@@ -38,7 +36,6 @@ type Ignored struct {
 	QueryMode        string `yaml:"snapshot.query.mode" noeffect:"the snapshot is read by COPY"`
 	QueryCustom      string `yaml:"snapshot.query.mode.custom.name" noeffect:"it names a Java class"`
 	ModeCustom       string `yaml:"snapshot.mode.custom.name" noeffect:"it names a Java class"`
-	ModeBased        string `yaml:"snapshot.mode.configuration.based.*" noeffect:"snapshot.mode configuration_based is not supported yet"`
 	ThreadFactor     string `yaml:"snapshot.max.threads.multiplier" noeffect:"ranges of large tables have a fixed size"`
 	LegacyThreads    string `yaml:"legacy.snapshot.max.threads" noeffect:"all readers share one snapshot"`
 	IncrementalChunk string `yaml:"incremental.snapshot.*" noeffect:"incremental snapshots are not supported yet"`

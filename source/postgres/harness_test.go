@@ -272,9 +272,15 @@ func (r *reading) until(what string, ok func() bool) {
 // streaming waits until the source reads its slot.
 func (r *reading) streaming() *reading {
 	r.t.Helper()
-	r.until("streaming", func() bool {
+	return r.phase("streaming")
+}
+
+// phase waits until the source reports the phase.
+func (r *reading) phase(name string) *reading {
+	r.t.Helper()
+	r.until(name, func() bool {
 		p := r.intake.Progress()
-		return p != nil && p.Phase == "streaming"
+		return p != nil && p.Phase == name
 	})
 	return r
 }

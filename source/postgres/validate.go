@@ -21,9 +21,6 @@ func (c *Config) Validate(r *config.Report) {
 	if c.Publication == "" {
 		r.Errorf("publication.name", "is empty; write the name of a publication")
 	}
-	if c.Mode == "never" {
-		c.Mode = "no_data"
-	}
 	for _, op := range c.SkippedOps {
 		if !slices.Contains([]string{"c", "u", "d", "t", "none"}, op) {
 			r.Errorf("skipped.operations", "%q is not an operation; write c, u, d, t or none", op)
@@ -34,9 +31,6 @@ func (c *Config) Validate(r *config.Report) {
 	}
 	if c.BatchSize < 1 {
 		r.Errorf("max.batch.size", "is %d; write 1 or more", c.BatchSize)
-	}
-	if c.Threads < 1 || c.Threads > 64 {
-		r.Errorf("snapshot.max.threads", "is %d; write 1 to 64", c.Threads)
 	}
 	if c.SlotRetries < 0 {
 		r.Errorf("slot.max.retries", "is %d; write 0 or more", c.SlotRetries)
@@ -51,6 +45,7 @@ func (c *Config) Validate(r *config.Report) {
 		r.Errorf("topic.prefix", "%q is not a topic prefix; write letters, digits, dots, hyphens and underscores", c.Prefix)
 	}
 	c.validateLists(r)
+	c.Snapshot.validate(r)
 	c.validateUnsupported(r)
 	if _, err := newForms(c); err != nil {
 		r.Errorf("unavailable.value.placeholder", "%v", err)
@@ -91,7 +86,6 @@ func (c *Config) validateUnsupported(r *config.Report) {
 		set bool
 	}{
 		{"column.mask.*", len(c.Mask) > 0}, {"column.truncate.to.*", len(c.Truncate) > 0},
-		{"snapshot.select.statement.overrides", len(c.Overrides) > 0},
 		{"converters", len(c.Converters) > 0}, {"post.processors", len(c.Processors) > 0},
 		{"replica.identity.autoset.values", c.Identities != ""},
 		{"provide.transaction.metadata", c.Transactions},
