@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"slices"
@@ -54,7 +53,7 @@ func TestBinaryAsText(t *testing.T) {
 func rowsOf(t *testing.T, d *database, changes ...string) (rows []string) {
 	t.Helper()
 	r := start(t, d.config(t, changes...), nil)
-	r.until("the end of the snapshot", func() bool { return bytes.Contains(r.offset, []byte(`"snapshot_completed":true`)) })
+	r.complete()
 	for _, rec := range r.records {
 		rows = append(rows, string(member(fieldsOf(t, []byte(rec.value)), "after")))
 	}

@@ -275,6 +275,13 @@ func (r *reading) streaming() *reading {
 	return r.phase("streaming")
 }
 
+// complete waits for all of a snapshot.
+func (r *reading) complete() *reading {
+	r.t.Helper()
+	r.until("the end of the snapshot", func() bool { return strings.Contains(string(r.offset), `"snapshot_completed":true`) })
+	return r
+}
+
 // phase waits until the source reports the phase.
 func (r *reading) phase(name string) *reading {
 	r.t.Helper()
