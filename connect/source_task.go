@@ -97,9 +97,12 @@ func (t *SourceTask) recycle(b *record.Batch) {
 // Report shows what the source is doing in the connector's status and metrics.
 func (t *SourceTask) Report(p Progress) { t.progress.Store(&p) }
 
+// SnapshotPhase is the phase of a source that reads what is there before it reads what changes.
+const SnapshotPhase = "snapshot"
+
 // Progress is a source's own account of where it is.
 type Progress struct {
-	Phase  string             // such as "snapshot" or "streaming"
+	Phase  string             // such as SnapshotPhase or "streaming"
 	Detail string             // one sentence for people
 	Tables []TableProgress    // of a snapshot
 	Rate   float64            // rows of Tables a second

@@ -46,7 +46,7 @@ func (t *snapshotTable) rows() (n int64) {
 func (s *snapshotProgress) report(now time.Time) {
 	sn := s.snapshot
 	var rows, estimated int64
-	p := connect.Progress{Phase: "snapshot"}
+	p := connect.Progress{Phase: connect.SnapshotPhase}
 	for _, t := range sn.tables {
 		n := t.rows()
 		table := connect.TableProgress{Table: t.String(), Rows: n, Estimated: max(t.relation.rows, n), Done: t.unread.Load() == 0}
