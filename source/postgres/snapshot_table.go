@@ -140,15 +140,14 @@ func (p *snapshotPart) divide(changed bool) []tableRange {
 	}
 	size := max(p.pages*rangeBytes/max(p.bytes, 1), p.pages/maxRanges, 1)
 	var ranges []tableRange
-	for _, s := range p.state.done {
-		if changed && p.begun {
-			for _, s := range (pageRanges{s}).cut(size, p.pages) {
-				ranges = append(ranges, tableRange{part: p, file: p.file, pages: s, changed: true})
-			}
-		}
-	}
 	for _, s := range p.state.done.missing().cut(size, p.pages) {
 		ranges = append(ranges, tableRange{part: p, file: p.file, pages: s})
+	}
+	if changed && p.begun {
+		// Last, since what is read of them is not noted until the relation is complete.
+		for _, s := range p.state.done.cut(size, p.pages) {
+			ranges = append(ranges, tableRange{part: p, file: p.file, pages: s, changed: true})
+		}
 	}
 	return ranges
 }
