@@ -59,7 +59,7 @@ func child(text, broker string) int {
 	s.Defaults()
 	w := NewWorker(&s, k, log)
 	plugins := testPlugins(&confirmations{}, nil)
-	plugins.Sources = append(plugins.Sources, SourcePlugin("told-source", newTold))
+	plugins.Sources = append(plugins.Sources, SourcePlugin("told-source", newTold), SourcePlugin("lanes-source", newLanes))
 	plugins.Sinks = append(plugins.Sinks, SinkPlugin("disk-sink", newDisk))
 	c, err := loadChild(settings, plugins)
 	if err != nil {

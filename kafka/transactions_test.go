@@ -174,3 +174,23 @@ func TestGroupOffsetsOfUnknownGroup(t *testing.T) {
 		}
 	})
 }
+
+func TestTransactionalIDs(t *testing.T) {
+	eachBroker(t, func(t *testing.T, s Settings) {
+		prefix := makeTopic(t, s, 1) // a name that is nobody else's
+		for _, id := range []string{prefix + "-1", prefix + "-0", "x" + prefix} {
+			p := claim(t, s, id)
+			begin(t, p)
+			if err := wait(t, p.Producer, numbered(prefix, 0, 0, 1)...); err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Commit(within(t, 10*time.Second)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := testAdmin(t, s).TransactionalIDs(t.Context(), prefix+"-")
+		if want := []string{prefix + "-0", prefix + "-1"}; err != nil || !slices.Equal(got, want) {
+			t.Errorf("got %v, %v; want %v", got, err, want)
+		}
+	})
+}
