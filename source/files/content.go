@@ -6,13 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/snappy"
 	"github.com/klauspost/compress/zstd"
-	"golang.org/x/text/encoding"
-	"golang.org/x/text/encoding/ianaindex"
 	"golang.org/x/text/encoding/unicode"
 	"golang.org/x/text/transform"
 )
@@ -24,21 +21,6 @@ type content struct {
 	file  *os.File
 	plain bool // a position in the content is one in the file
 	close func()
-}
-
-// charset is the character set called name; nil is UTF-8.
-func charset(name string) (encoding.Encoding, error) {
-	switch strings.ToUpper(strings.ReplaceAll(name, "_", "-")) {
-	case "", "UTF8", "UTF-8":
-		return nil, nil
-	case "ASCII": // Java's name
-		name = "US-ASCII"
-	}
-	e, err := ianaindex.IANA.Encoding(name)
-	if err != nil || e == nil {
-		return nil, fmt.Errorf("%q is not a character set that is known; write UTF-8, UTF-16LE, ISO-8859-1 or another name of the IANA", name)
-	}
-	return e, nil
 }
 
 // magics are how compressed files begin.

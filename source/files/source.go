@@ -17,6 +17,7 @@ import (
 	"golang.org/x/text/encoding"
 
 	"connectd/connect"
+	"connectd/convert"
 	"connectd/record"
 )
 
@@ -37,7 +38,7 @@ func New(c *Config, e connect.Env) (connect.Source, error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	var err error
-	if s.charset, err = charset(c.Charset); err != nil {
+	if s.charset, err = convert.Charset(c.Charset); err != nil {
 		return nil, connect.Permanent(fmt.Errorf("file.charset: %w", err))
 	}
 	if s.selection, err = newSelection(c); err != nil {

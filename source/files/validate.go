@@ -11,6 +11,7 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 
 	"connectd/config"
+	"connectd/convert"
 )
 
 // Validate checks ranges and combinations.
@@ -83,7 +84,7 @@ func (c *Config) validateReading(r *config.Report) {
 	if c.ReaderClass != "" && c.readerFormat() == "" {
 		r.Errorf("tasks.reader.class", "%q is not supported yet; rows and JSON are, or write format", c.ReaderClass)
 	}
-	if _, err := charset(c.Charset); err != nil {
+	if _, err := convert.Charset(c.Charset); err != nil {
 		r.Errorf("file.charset", "%v", err)
 	}
 	if c.MaxLine < 64 || c.MaxLine > 1<<30 {
