@@ -49,8 +49,8 @@ type Selection struct {
 
 // Reading says how files become records.
 type Reading struct {
-	Format      string      `yaml:"format" values:"auto,jsonl,json,csv,tsv,lines,parquet" doc:"what is in the files; auto goes by the name: .csv, .tsv, .jsonl, .ndjson, .json, .parquet, and lines for the others"`
-	ReaderClass string      `yaml:"tasks.reader.class" doc:"FilePulse's class for format: its row readers read lines, its JSON readers json"`
+	Format      string      `yaml:"format" values:"auto,jsonl,json,csv,tsv,lines,parquet,avro" doc:"what is in the files; auto goes by the name: .csv, .tsv, .jsonl, .ndjson, .json, .parquet, .avro, and lines for the others"`
+	ReaderClass string      `yaml:"tasks.reader.class" doc:"FilePulse's class for format: its row readers read lines, its JSON readers json, its Avro and Parquet readers those"`
 	Compression string      `yaml:"compression" alias:"file.compression.type" values:"auto,none" doc:"auto: gzip, zstd and framed snappy are recognised by content"`
 	Charset     string      `yaml:"file.charset" alias:"csv.file.charset,file.encoding" doc:"character set of the files; a byte order mark wins over it"`
 	NotUTF8     string      `yaml:"invalid.characters" values:"fail,replace,keep,skip" doc:"what a record does that is not UTF-8: fail (errors.tolerance decides), be written with U+FFFD, be kept as it is, or be left out"`

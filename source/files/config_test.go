@@ -53,6 +53,7 @@ func TestIncumbents(t *testing.T) {
 			"topic", "t", "input.path", "/in", "finished.path", "/done", "error.path", "/bad", "input.file.pattern", `^.*\.dat$`, "halt.on.error", "false",
 			"csv.first.row.as.header", "true", "csv.separator.char", "44", "csv.null.field.indicator", "EMPTY_SEPARATORS", "cleanup.policy", "MOVE", "empty.poll.wait.ms", "500", "file.minimum.age.ms", "0"}, "complete", "csv", "move"},
 		"spooldir JSON":  {"SpoolDirSchemaLessJsonSourceConnector", []string{"topic", "t", "input.path", "/in"}, "complete", "json", "none"},
+		"spooldir Avro":  {"SpoolDirAvroSourceConnector", []string{"topic", "t", "input.path", "/in"}, "complete", "avro", "none"},
 		"spooldir lines": {"SpoolDirLineDelimitedSourceConnector", []string{"topic", "t", "input.path", "/in", "cleanup.policy", "DELETE"}, "complete", "lines", "delete"},
 		"FilePulse": {"io.streamthoughts.kafka.connect.filepulse.source.FilePulseSourceConnector", []string{
 			"topic", "t", "fs.listing.directory.path", "/in", "fs.listing.interval.ms", "10000", "file.filter.regex.pattern", `.*\.log$`,

@@ -80,6 +80,8 @@ func (f *file) stamp(b *record.Batch) {
 		st.Header, st.Types = rows.header, rows.types
 	case *parquetRows:
 		st.Head = sumOf(rows.head)
+	case *avroRows:
+		st.Row = rows.row
 	}
 	st.Path, st.Dev, st.Inode = f.entry.path, f.entry.dev, f.entry.inode
 	st.Size, st.MTime = f.entry.size, f.entry.mtime.UnixNano()
@@ -113,6 +115,9 @@ func (f *file) pending() bool {
 
 // close gives the file back to the system.
 func (f *file) close() {
+	if a, ok := f.format.(*avroRows); ok {
+		a.close()
+	}
 	if f.content != nil {
 		f.content.Close()
 	}
@@ -190,6 +195,12 @@ func (s *Source) newFormat(f *file) (format, error) {
 			return nil, fmt.Errorf("open %q: %w", f.entry.path, err)
 		}
 		return p, nil
+	case "avro":
+		a, err := newAvro(s, f)
+		if err != nil {
+			return nil, fmt.Errorf("open %q: %w", f.entry.path, err)
+		}
+		return a, nil
 	case "csv", "tsv":
 		return newCSV(c, f.in, f.out, f.state.Header, f.state.Types, kind == "tsv")
 	case "json", "jsonl":
@@ -229,6 +240,8 @@ func formatOf(c *Config, path string) string {
 		return "json"
 	case ".parquet":
 		return "parquet"
+	case ".avro":
+		return "avro"
 	}
 	return "lines"
 }

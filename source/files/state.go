@@ -24,11 +24,12 @@ type state struct {
 	Head sum `json:"head"`
 	Tail sum `json:"tail"`
 
+	Row int64 `json:"row,omitempty"` // records behind Offset that were read, of a block of an Avro file
+
 	Header []string `json:"header,omitempty"` // of a CSV file
 	Types  []string `json:"types,omitempty"`  // of its columns, when they were sampled
 	Done   bool     `json:"done,omitempty"`
 	Error  string   `json:"error,omitempty"` // why the file was given up
-
 }
 
 // sum is a digest of n bytes.

@@ -82,7 +82,7 @@ func (c *Config) validateCleanup(r *config.Report) {
 
 func (c *Config) validateReading(r *config.Report) {
 	if c.ReaderClass != "" && c.readerFormat() == "" {
-		r.Errorf("tasks.reader.class", "%q is not supported yet; rows and JSON are, or write format", c.ReaderClass)
+		r.Errorf("tasks.reader.class", "%q is not supported yet; rows, JSON, Avro and Parquet are, or write format", c.ReaderClass)
 	}
 	if _, err := convert.Charset(c.Charset); err != nil {
 		r.Errorf("file.charset", "%v", err)
@@ -158,6 +158,10 @@ func (c *Config) readerFormat() string {
 		return "lines"
 	case strings.HasSuffix(c.ReaderClass, "JSONFileInputReader"):
 		return "json"
+	case strings.HasSuffix(c.ReaderClass, "AvroFileInputReader"):
+		return "avro"
+	case strings.HasSuffix(c.ReaderClass, "ParquetFileInputReader"):
+		return "parquet"
 	}
 	return ""
 }
@@ -174,6 +178,8 @@ func (c *Config) adopt(class string) {
 		format = "lines"
 	case "SpoolDirJsonSourceConnector", "SpoolDirSchemaLessJsonSourceConnector":
 		format = "json"
+	case "SpoolDirAvroSourceConnector":
+		format = "avro"
 	case "FilePulseSourceConnector":
 		format = c.readerFormat()
 	}
