@@ -50,7 +50,7 @@ func newAvro(s *Source, f *file) (*avroRows, error) {
 	a := &avroRows{in: f.in, out: f.out, row: f.state.Row}
 	in := f.in
 	if in.position > 0 { // the header is behind: it is read again
-		c, err := s.openContent(f.entry.path)
+		c, err := s.openContent(f.entry)
 		if err != nil {
 			return nil, err
 		}

@@ -83,7 +83,7 @@ func (f *file) stamp(b *record.Batch) {
 	case *avroRows:
 		st.Row = rows.row
 	}
-	st.Path, st.Dev, st.Inode = f.entry.path, f.entry.dev, f.entry.inode
+	st.Path, st.Dev, st.Inode, st.ETag = f.entry.path, f.entry.dev, f.entry.inode, f.entry.etag
 	st.Size, st.MTime = f.entry.size, f.entry.mtime.UnixNano()
 	f.stored = true
 	b.Offsets = append(b.Offsets, record.SourceOffset{Partition: f.partition, Offset: b.Append(512, st.append)})
@@ -128,12 +128,12 @@ func (f *file) close() {
 // that was read before.
 func (s *Source) open(f *file) error {
 	path, st := f.entry.path, &f.state
-	c, err := s.openContent(path)
+	c, err := s.openContent(f.entry)
 	if err != nil {
 		return err
 	}
-	info, err := c.file.Stat()
-	if err == nil && f.entry.inode != 0 && entryOf(path, info).inode != f.entry.inode {
+	now, err := c.file.stat()
+	if err == nil && now.inode != f.entry.inode {
 		err = fmt.Errorf("open %q: %w", path, errMoved)
 	}
 	if err != nil {
@@ -142,7 +142,7 @@ func (s *Source) open(f *file) error {
 	}
 	in := newInput(c, int(s.config.MaxLine), int(s.config.Fingerprint))
 	if st.Offset > 0 {
-		if c, err = s.resume(c, in, st); err != nil {
+		if c, err = s.resume(c, in, f.entry, st); err != nil {
 			return fmt.Errorf("go on in %q: %w", path, err)
 		}
 	}
@@ -157,13 +157,12 @@ func (s *Source) open(f *file) error {
 
 // resume checks that c is the content of st and moves to its position, on a content that is c or
 // stands for it.
-func (s *Source) resume(c *content, in *input, st *state) (*content, error) {
+func (s *Source) resume(c *content, in *input, e entry, st *state) (*content, error) {
 	head, tail := make([]byte, st.Head.N), make([]byte, st.Tail.N)
 	_, err := io.ReadFull(c, head)
 	if err == nil && !c.plain { // it can not be read backwards
-		path := c.file.Name()
 		c.Close()
-		if c, err = s.openContent(path); err != nil {
+		if c, err = s.openContent(e); err != nil {
 			return nil, err
 		}
 	}

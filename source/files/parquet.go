@@ -30,6 +30,9 @@ type parquetRows struct {
 	ready   []parquet.Row
 }
 
+// parquetRange is how much of a column is asked for at once when it lies in a bucket.
+const parquetRange = 256 << 10
+
 // parquetColumn turns the values of one column into cells.
 type parquetColumn func(b *record.Batch, v parquet.Value) (record.Value, error)
 
@@ -40,16 +43,20 @@ func newParquet(s *Source, f *file) (*parquetRows, error) {
 	if !f.content.plain {
 		return nil, errors.New("a Parquet file is compressed inside, this one is as a whole; unpack it")
 	}
-	info, err := f.content.file.Stat()
+	now, err := f.content.file.stat()
 	if err != nil {
 		return nil, err
 	}
-	p := &parquetRows{in: f.in, out: f.out, content: f.content, size: info.Size(), buffer: make([]parquet.Row, 128)}
+	p := &parquetRows{in: f.in, out: f.out, content: f.content, size: now.size, buffer: make([]parquet.Row, 128)}
 	p.head = make([]byte, min(p.size, int64(s.config.Fingerprint)))
 	if _, err := f.content.file.ReadAt(p.head, 0); err != nil {
 		return nil, err
 	}
-	open, err := parquet.OpenFile(f.content.file, p.size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	options := []parquet.FileOption{parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true)}
+	if now.etag != "" {
+		options = append(options, parquet.ReadBufferSize(parquetRange))
+	}
+	open, err := parquet.OpenFile(f.content.file, p.size, options...)
 	if err != nil {
 		return nil, err
 	}

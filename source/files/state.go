@@ -15,6 +15,7 @@ type state struct {
 	Path   string `json:"path"`
 	Dev    uint64 `json:"dev"`
 	Inode  uint64 `json:"inode"`
+	ETag   string `json:"etag,omitempty"` // of an object in a bucket
 	Size   int64  `json:"size"`
 	MTime  int64  `json:"mtime"` // nanoseconds since 1970
 	Offset int64  `json:"offset"`
