@@ -125,7 +125,7 @@ func (s *Source) checkSlot(ctx context.Context, c *catalog, _ []relation) ([]err
 	case k.pid != 0:
 		return []error{fmt.Errorf("slot %q is active for PID %d; stop the other reader, or give this connector its own slot.name", s.config.Slot, k.pid)}, nil
 	case k.lost && s.config.Mode != "when_needed":
-		return []error{finding("slot %q has lost the WAL that it needs; set snapshot.mode to when_needed to read the tables again", s.config.Slot)}, nil
+		return []error{finding("%w; set snapshot.mode to when_needed to read the tables again", s.lost(k))}, nil
 	case !k.missing:
 		return nil, nil
 	}
