@@ -43,6 +43,7 @@ type Replication struct {
 	Failover       bool          `yaml:"slot.failover" doc:"create the slot so that standbys keep a copy of it (PostgreSQL 17)"`
 	SlotRetries    int           `yaml:"slot.max.retries" doc:"how often to wait for a slot that another reader uses before the task is restarted"`
 	SlotRetryDelay time.Duration `yaml:"slot.retry.delay.ms" doc:"longest pause between two such attempts"`
+	RetainedMax    config.Size   `yaml:"slot.retained.max.bytes" doc:"WAL that the slot may keep on the server's disk: from half of it on, or when it is near at the rate of the last minutes, the log and the status warn, and nothing else happens; max_slot_wal_keep_size counts when it is smaller; 0 for that alone"`
 	StreamParams   string        `yaml:"slot.stream.params" doc:"further options of START_REPLICATION: name=value;name=value"`
 	Publication    string        `yaml:"publication.name" doc:"publication to read, created if publication.autocreate.mode says so"`
 	Autocreate     string        `yaml:"publication.autocreate.mode" values:"disabled,all_tables,filtered,no_tables" doc:"whether a missing publication is created, and for which tables; filtered also adds captured tables to one that exists"`
@@ -115,6 +116,7 @@ func (c *Config) Defaults() {
 	c.Slot = "debezium"
 	c.SlotRetries = 6
 	c.SlotRetryDelay = 10 * time.Second
+	c.RetainedMax = 10 << 30
 	c.Publication = "dbz_publication"
 	c.Autocreate = "filtered"
 	c.FlushMode = "connector"

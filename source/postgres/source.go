@@ -100,6 +100,7 @@ func (s *Source) run(ctx context.Context, t *connect.SourceTask) error {
 	if err != nil {
 		return err
 	}
+	defer s.guard(ctx, t)()
 	if plan.snapshot {
 		if plan.start, err = s.takeSnapshot(ctx, t, catalog, tables, plan, slot); err != nil {
 			return err
