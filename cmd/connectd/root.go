@@ -65,7 +65,7 @@ Kafka Connect's JSON, with the class and property names of Debezium and Kafka Co
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(runCommand(), validateCommand(), doctorCommand(), listCommand(), versionCommand(), referenceCommand())
+	root.AddCommand(runCommand(), validateCommand(), doctorCommand(), migrateCommand(), listCommand(), versionCommand(), referenceCommand())
 	return root
 }
 
