@@ -121,9 +121,9 @@ func (k kafkaConnect) call(ctx context.Context, method, path string, body, answe
 	case response.StatusCode == http.StatusNotFound && path == "status":
 		return fmt.Errorf("there is no %s; --name says what it is called there", k.where())
 	case response.StatusCode == http.StatusNotFound || response.StatusCode == http.StatusMethodNotAllowed:
-		return fmt.Errorf("Kafka Connect at %s does not know %s %s, which came with 3.6; use --offsets-topic", k.url, method, path)
+		return fmt.Errorf("ask Kafka Connect at %s: it does not know %s %s, which came with 3.6; use --offsets-topic", k.url, method, path)
 	case response.StatusCode >= 300:
-		return fmt.Errorf("Kafka Connect answers %s %s with %s: %s", method, path, response.Status, bytes.TrimSpace(text))
+		return fmt.Errorf("ask Kafka Connect: %s %s is answered by %s: %s", method, path, response.Status, bytes.TrimSpace(text))
 	case answer == nil:
 		return nil
 	}
