@@ -12,18 +12,19 @@ import (
 
 // table is one version of a captured table: how its tuples become records.
 type table struct {
-	id      uint32
-	schema  string
-	name    string
-	topic   string
-	columns []column      // in the order of the tuples
-	cells   int           // cells of a tuple: the row's fields, then key columns that are no fields
-	fields  int           // fields of the row
-	key     []int         // cells that are the key
-	record  *record.Table // schemas
-	origin  *origin       // the constant part of the source block
-	sent    []sent        // the columns as they were announced
-	shape   string        // all of the above in text: equal shapes are the same version
+	id       uint32
+	schema   string
+	name     string
+	topic    string
+	columns  []column      // in the order of the tuples
+	cells    int           // cells of a tuple: the row's fields, then key columns that are no fields
+	fields   int           // fields of the row
+	key      []int         // cells that are the key
+	computed bool          // it has a generated column, which COPY reads from a query only
+	record   *record.Table // schemas
+	origin   *origin       // the constant part of the source block
+	sent     []sent        // the columns as they were announced
+	shape    string        // all of the above in text: equal shapes are the same version
 }
 
 // column is one column of the tuples of a table.
@@ -31,6 +32,7 @@ type column struct {
 	name      string
 	cell      int // in the cells of a tuple, -1 when the column is left out
 	decode    decoder
+	null      record.Value // for NULL: Null, or what Debezium writes for it
 	absent    record.Value // in a row of which only the key is known
 	unchanged record.Value // for a large value that did not change
 }
@@ -71,9 +73,12 @@ func (c *catalog) build(ctx context.Context, r relation, columns []sent) (*table
 	if err != nil {
 		return nil, fmt.Errorf("read the columns of %s: %w", r, err)
 	}
+	f := c.source.forms
 	if columns == nil {
+		f = f.inSnapshot()
 		for _, a := range attributes {
-			if !a.generated { // pgoutput does not send them, so the snapshot leaves them out too
+			// pgoutput does not send generated columns, so the snapshot leaves them out too.
+			if !a.generated || c.source.forms.debezium {
 				columns = append(columns, sent{name: a.name, typeID: a.typeID, typmod: a.typmod})
 			}
 		}
@@ -94,10 +99,10 @@ func (c *catalog) build(ctx context.Context, r relation, columns []sent) (*table
 	if err := c.load(ctx, ids); err != nil {
 		return nil, err
 	}
-	return c.assemble(ctx, r, columns, attributes, key)
+	return c.assemble(ctx, r, columns, attributes, key, f)
 }
 
-func (c *catalog) assemble(ctx context.Context, r relation, columns []sent, attributes []attribute, key []string) (*table, error) {
+func (c *catalog) assemble(ctx context.Context, r relation, columns []sent, attributes []attribute, key []string, f *forms) (*table, error) {
 	s := c.source
 	t := &table{id: r.id, schema: r.schema, name: r.table, sent: columns}
 	t.topic = topicName(strings.Join([]string{s.config.Prefix, r.schema, r.table}, s.config.Delimiter))
@@ -109,26 +114,30 @@ func (c *catalog) assemble(ctx context.Context, r relation, columns []sent, attr
 	shape := &strings.Builder{}
 	made := make([]record.Schema, len(columns))
 	for i, col := range columns {
-		schema, column, err := c.column(ctx, r, col, attributes)
+		column, err := c.column(ctx, r, col, attributes, f)
 		if err != nil {
 			return nil, err
 		}
-		made[i] = schema
+		made[i] = column.schema
 		column.cell = -1
 		switch {
+		case column.omitted:
+			s.log.Warn("column left out: compat.mode debezium has no form for its type", "table", r.String(), "column", col.name, "type", c.types[col.typeID].name)
+			key = slices.DeleteFunc(slices.Clone(key), func(name string) bool { return name == col.name })
 		case s.capture.column(r.schema, r.table, col.name):
 			column.cell = len(row.Fields)
 			row.Fields = append(row.Fields, record.Field{Name: col.name, Schema: &made[i]})
 		case slices.Contains(key, col.name):
 			outside = append(outside, i)
 		}
-		t.columns = append(t.columns, column)
+		t.columns = append(t.columns, column.column)
 		fmt.Fprintf(shape, "%v %d %v %v\n", col, column.cell, find(attributes, col), c.describe(col.typeID))
 	}
 	t.fields, t.cells = len(row.Fields), len(row.Fields)+len(outside)
 	for i, at := range outside {
 		t.columns[at].cell = t.fields + i
 	}
+	t.computed = slices.ContainsFunc(attributes, func(a attribute) bool { return a.generated && has(columns, []string{a.name}) })
 	t.record = &record.Table{Row: row, Envelope: envelopeSchema(full, row)}
 	if err := t.setKey(full, key, made); err != nil {
 		return nil, err
@@ -198,30 +207,49 @@ func (c *catalog) describe(id uint32) string {
 	return text
 }
 
+// described is a column with what the table's schemas say of it.
+type described struct {
+	column
+	schema  record.Schema
+	omitted bool
+}
+
 // column makes the schema and the decoder of one column.
-func (c *catalog) column(ctx context.Context, r relation, col sent, attributes []attribute) (record.Schema, column, error) {
+func (c *catalog) column(ctx context.Context, r relation, col sent, attributes []attribute, all *forms) (described, error) {
 	a := find(attributes, col)
-	f := c.source.forms.of(c.types, c.types[col.typeID], col.typmod, a.dims)
-	schema := f.schema
-	schema.Optional = !a.notNull
-	out := column{name: col.name, unchanged: f.unchanged}
+	f := all.of(c.types, c.types[col.typeID], col.typmod, a.dims)
+	out := described{column: column{name: col.name, unchanged: f.unchanged}, schema: f.schema, omitted: f.omitted}
+	if out.omitted {
+		return out, nil
+	}
+	out.schema.Optional = !a.notNull
 	out.decode = c.source.guarded(r.String()+"."+col.name, f.decode)
 	if a.hasDefault && !a.generated && f.schema.Type != record.ArrayType {
 		value, err := c.defaultValue(ctx, a, f)
 		if err != nil {
-			return schema, out, fmt.Errorf("read the default of %s.%s: %w", r, col.name, err)
+			return out, fmt.Errorf("read the default of %s.%s: %w", r, col.name, err)
 		}
 		if !value.IsNull() {
-			schema.Default = &value
+			out.schema.Default = &value
 		}
 	}
 	if a.notNull {
 		out.absent = f.zero
-		if schema.Default != nil {
-			out.absent = *schema.Default
+	}
+	if out.schema.Default != nil && (a.notNull || all.debezium) {
+		out.absent = *out.schema.Default
+	}
+	if all.debezium && !a.notNull {
+		out.null = out.absent // Debezium's converter writes the default for NULL
+	}
+	if f.lost {
+		absent := out.absent
+		out.decode = func(v *record.Value, _ *record.Batch, _ []byte) error {
+			*v = absent
+			return nil
 		}
 	}
-	return schema, out, nil
+	return out, nil
 }
 
 // literalDefault matches a default that is a constant: a string, a number or a boolean, each
