@@ -11,6 +11,7 @@ type Config struct {
 	Connection
 	Replication
 	Capture
+	Columns
 	Snapshot
 	Values
 	Topics
@@ -139,4 +140,5 @@ func (c *Config) Defaults() {
 	c.HeartbeatPrefix = "__debezium-heartbeat"
 	c.BatchSize = 2048
 	c.Naming, c.SchemaNames, c.FieldNames = schemaNaming, "none", "none"
+	c.Missing, c.Nulls, c.OnError = true, true, "warn"
 }

@@ -35,6 +35,7 @@ func (t *table) copied(b *record.Batch, columns []*column, row []byte) ([]record
 			return nil, fmt.Errorf("table %s, column %q: %w", t, c.name, err)
 		}
 	}
+	t.maskKeys(b, cells)
 	return cells, nil
 }
 

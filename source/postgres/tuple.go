@@ -55,6 +55,7 @@ func (t *table) tuple(b *record.Batch, m *message, old []record.Value, keyOnly b
 			return nil, fmt.Errorf("table %s, column %q: a value of kind %q, want text", t, c.name, kind)
 		}
 	}
+	t.maskKeys(b, cells)
 	return cells, m.err()
 }
 
