@@ -101,6 +101,9 @@ func (t *table) copiedBinary(b *record.Batch, columns []*column, wires []wire, r
 	for i, c := range columns {
 		n := int32(m.uint32())
 		if n == -1 && !m.bad {
+			if c.null.Kind != record.Null {
+				cells[c.cell] = c.null
+			}
 			continue
 		}
 		octets := m.bytes(int(n))
@@ -115,6 +118,7 @@ func (t *table) copiedBinary(b *record.Batch, columns []*column, wires []wire, r
 			return nil, fmt.Errorf("table %s, column %q: %w", t, c.name, err)
 		}
 	}
+	t.maskKeys(b, cells)
 	return cells, nil
 }
 

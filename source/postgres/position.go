@@ -25,6 +25,7 @@ type position struct {
 	snapshot string // "", or Debezium's INITIAL while and directly after a snapshot
 	done     bool   // snapshot completed
 	tables   string // what is read of an unfinished snapshot: see snapshotState
+	loose    bool   // Debezium's, after a snapshot and before the first change: the slot says where to start
 }
 
 // storedOffset is a position in Debezium's JSON form, with our keys for a position inside a
@@ -79,6 +80,9 @@ func parsePosition(offset []byte) (position, error) {
 		if !p.done {
 			p.tables = o.Tables
 		}
+		// Its lsn is where the WAL ended when the snapshot was read. The snapshot shows what was
+		// committed before the slot was made, which is earlier.
+		p.loose = p.done && o.Commit == nil
 	}
 	return p, nil
 }

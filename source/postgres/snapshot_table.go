@@ -204,7 +204,7 @@ func (r tableRange) sql(xid uint64) string {
 	switch {
 	case len(where) > 0:
 		return fmt.Sprintf("COPY (SELECT %s FROM ONLY %s WHERE %s) TO STDOUT%s", columns, r.part.from(), strings.Join(where, " AND "), format)
-	case r.part.heap:
+	case r.part.heap && !t.computed: // a list of columns must not have generated ones
 		return fmt.Sprintf("COPY %s (%s) TO STDOUT%s", r.part.from(), columns, format)
 	}
 	return fmt.Sprintf("COPY (SELECT %s FROM ONLY %s) TO STDOUT%s", columns, r.part.from(), format)
