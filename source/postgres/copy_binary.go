@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"strconv"
 
 	"connectd/record"
@@ -17,16 +18,32 @@ import (
 // into here is the text that the server would have written, so that there is one decoder for each
 // type. See https://www.postgresql.org/docs/current/sql-copy.html.
 
-// wire turns the binary form of a value into its text, in b's memory. The octets are in b's
-// memory, too, and belong to it.
-type wire func(b *record.Batch, octets []byte) ([]byte, error)
+// wire is how the binary form of a column's values is read.
+type wire struct {
+	text    wireDecoder
+	integer bool // the column's decoder does no more than to read an integer, which needs no text
+}
 
-// wireOf is the wire of a type; nil for one that is read as text.
-func wireOf(types typeTable, id uint32) wire {
+// wireDecoder turns the binary form of a value into its text, in b's memory. The octets are in b's
+// memory, too, and belong to it.
+type wireDecoder func(b *record.Batch, octets []byte) ([]byte, error)
+
+// wireOf is the wire of a column of the type id; its text is nil where there is none.
+func wireOf(types typeTable, id uint32, c *column) wire {
+	w := wire{text: wireDecoderOf(types, id)}
+	// A column that is masked, say, has another decoder around decodeInt.
+	w.integer = same(w.text, wireInt) && same(c.decode, decodeInt)
+	return w
+}
+
+// same says whether a and b are the same function.
+func same(a, b any) bool { return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer() }
+
+func wireDecoderOf(types typeTable, id uint32) wireDecoder {
 	t := types[id]
 	switch {
 	case t.kind == 'd':
-		return wireOf(types, t.base)
+		return wireDecoderOf(types, t.base)
 	case t.kind == 'e':
 		return wireText
 	case t.schema != "pg_catalog" || t.kind != 'b':
@@ -110,9 +127,12 @@ func (t *table) copiedBinary(b *record.Batch, columns []*column, wires []wire, r
 		if m.bad {
 			return nil, fmt.Errorf("table %s, column %q: %w", t, c.name, errTruncated)
 		}
-		text, err := wires[i](b, octets)
-		if err == nil {
-			err = c.decode(&cells[c.cell], b, text)
+		var err error
+		if wires[i].integer {
+			cells[c.cell].Kind = record.Int
+			cells[c.cell].N, err = integer(octets)
+		} else if octets, err = wires[i].text(b, octets); err == nil {
+			err = c.decode(&cells[c.cell], b, octets)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("table %s, column %q: %w", t, c.name, err)
@@ -143,17 +163,23 @@ func wireBool(_ *record.Batch, octets []byte) ([]byte, error) {
 	return octets, nil
 }
 
-func wireInt(b *record.Batch, octets []byte) ([]byte, error) {
-	var n int64
+// integer is the value of a signed integer of any width.
+func integer(octets []byte) (int64, error) {
 	switch len(octets) {
 	case 2:
-		n = int64(int16(binary.BigEndian.Uint16(octets)))
+		return int64(int16(binary.BigEndian.Uint16(octets))), nil
 	case 4:
-		n = int64(int32(binary.BigEndian.Uint32(octets)))
+		return int64(int32(binary.BigEndian.Uint32(octets))), nil
 	case 8:
-		n = int64(binary.BigEndian.Uint64(octets))
-	default:
-		return nil, errWidth
+		return int64(binary.BigEndian.Uint64(octets)), nil
+	}
+	return 0, errWidth
+}
+
+func wireInt(b *record.Batch, octets []byte) ([]byte, error) {
+	n, err := integer(octets)
+	if err != nil {
+		return nil, err
 	}
 	return b.Append(20, func(dst []byte) []byte { return strconv.AppendInt(dst, n, 10) }), nil
 }

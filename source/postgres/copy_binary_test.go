@@ -110,7 +110,7 @@ func FuzzCopiedBinary(f *testing.F) {
 		id := uint32(i + 1)
 		types[id] = &pgType{id: id, schema: "pg_catalog", name: name, kind: 'b'}
 		columns = append(columns, &column{name: name, cell: i, decode: fs.of(types, types[id], -1, 0).decode})
-		wires = append(wires, wireOf(types, id))
+		wires = append(wires, wireOf(types, id, columns[i]))
 		row = append(row, 0, 0, 0, 8, 0, 1, 0, 0, 0, 0, 0, 2)
 	}
 	f.Add(row)

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
 	"strconv"
@@ -30,7 +31,7 @@ func wireTime(b *record.Batch, octets []byte) ([]byte, error) {
 		return nil, errWidth
 	}
 	n := int64(binary.BigEndian.Uint64(octets))
-	return b.Append(16, func(dst []byte) []byte { return appendTime(dst, n, -1) }), nil
+	return b.Append(16, func(dst []byte) []byte { return appendServerTime(dst, n) }), nil
 }
 
 func wireTimestamp(b *record.Batch, octets []byte) ([]byte, error) {
@@ -52,7 +53,7 @@ func timestampText(b *record.Batch, octets []byte, zone string) ([]byte, error) 
 	day := floorDiv(n, microsPerDay)
 	return b.Append(40, func(dst []byte) []byte {
 		dst, bc := appendServerDate(dst, day+firstServerDay)
-		dst = appendTime(append(dst, ' '), n-day*microsPerDay, -1)
+		dst = appendServerTime(append(dst, ' '), n-day*microsPerDay)
 		return append(append(dst, zone...), bc...)
 	}), nil
 }
@@ -81,4 +82,19 @@ func appendServerDate(dst []byte, days int64) (out []byte, bc string) {
 	}
 	dst = append2(append(dst, '-'), month)
 	return append2(append(dst, '-'), day), bc
+}
+
+// appendServerTime writes the time of the day as the server does, without zeros at the end. It is
+// appendTime with divisors that the compiler knows.
+func appendServerTime(dst []byte, n int64) []byte {
+	seconds, fraction := n/1_000_000, int(n%1_000_000)
+	dst = append2(dst, seconds/3600)
+	dst = append2(append(dst, ':'), seconds/60%60)
+	dst = append2(append(dst, ':'), seconds%60)
+	if fraction == 0 {
+		return dst
+	}
+	dst = append(dst, '.', byte('0'+fraction/100_000))
+	dst = append(append4(dst, fraction/10%10_000), byte('0'+fraction%10))
+	return bytes.TrimRight(dst, "0")
 }

@@ -14,6 +14,9 @@ import (
 	"connectd/record"
 )
 
+// snapshotBatch is how many rows a batch has at most. Larger batches cost memory and save no time.
+const snapshotBatch = 512
+
 // reader reads ranges over one connection.
 type reader struct {
 	snapshot *snapshot
@@ -153,7 +156,7 @@ func (r *reader) row(ctx context.Context, row []byte) error {
 			return err
 		}
 	}
-	if r.out.batch != nil && r.out.full() {
+	if r.out.batch != nil && (r.out.full() || len(r.out.batch.Records) >= snapshotBatch) {
 		r.send()
 	}
 	if r.out.batch == nil {

@@ -66,10 +66,10 @@ func newSnapshotTable(c *catalog, t *table, r relation) *snapshotTable {
 	for i := range t.columns {
 		if t.columns[i].cell >= 0 {
 			st.columns = append(st.columns, &t.columns[i])
-			wires = append(wires, wireOf(c.types, t.sent[i].typeID))
+			wires = append(wires, wireOf(c.types, t.sent[i].typeID, &t.columns[i]))
 		}
 	}
-	if st.statement == "" && !slices.ContainsFunc(wires, func(w wire) bool { return w == nil }) {
+	if st.statement == "" && !slices.ContainsFunc(wires, func(w wire) bool { return w.text == nil }) {
 		st.wires = wires
 	}
 	return st
