@@ -15,7 +15,7 @@ import (
 )
 
 // snapshotBatch is how many rows a batch has at most. Larger batches cost memory and save no time.
-const snapshotBatch = 512
+const snapshotBatch = 384
 
 // reader reads ranges over one connection.
 type reader struct {
