@@ -377,12 +377,8 @@ func (p *poller) polled(ctx context.Context, s *pass) error {
 // report shows where the endpoint stands.
 func (p *poller) report(s *pass) {
 	detail := fmt.Sprintf("%s: %d records on %d pages", p.name, s.Records, s.Pages)
-	phase := "polling"
-	if p.state.Pass == nil {
-		phase = "waiting"
-	}
 	if len(p.state.Cursor) > 0 {
 		detail += ", cursor " + string(p.state.Cursor)
 	}
-	p.task.Report(connect.Progress{Phase: phase, Detail: detail})
+	p.show(standing{detail, p.state.Pass != nil})
 }

@@ -29,7 +29,8 @@ type poller struct {
 	partition []byte
 
 	task  *connect.SourceTask
-	batch *record.Batch // being filled; nil when there is none
+	show  func(standing) // in the connector's status
+	batch *record.Batch  // being filled; nil when there is none
 	state state
 	sent  string // the state that was sent last
 	seen  *seen
