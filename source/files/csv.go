@@ -356,7 +356,7 @@ func (f *csvRows) add(b *record.Batch, text []byte, offset, before int64) {
 	r.Value = record.Datum{Schema: f.schema, Value: record.OfStruct(cells)}
 	if err := f.out.describe(b, r); err != nil {
 		r.Value = record.Datum{Value: record.OfJSON(b.Copy(text))}
-		b.Fail(len(b.Records)-1, fmt.Errorf("%s, line %d: %w", f.out.path, before+1, err))
+		f.out.fail(b, offset, before, err)
 	}
 }
 
