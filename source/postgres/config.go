@@ -50,6 +50,7 @@ type Replication struct {
 	ViaRoot        bool          `yaml:"publish.via.partition.root" doc:"when the publication is created: publish changes of partitions as changes of the partitioned table"`
 	FlushMode      string        `yaml:"lsn.flush.mode" alias:"flush.lsn.source!" values:"connector,manual,connector_and_driver" doc:"who tells PostgreSQL which WAL is no longer needed; manual: somebody else"`
 	Mismatch       string        `yaml:"offset.mismatch.strategy" values:"no_validation,trust_offset,trust_slot,trust_greater_lsn" doc:"what to do when the slot is ahead of the stored offset: stop (trust_offset), or go on from the slot"`
+	Xmin           time.Duration `yaml:"xmin.fetch.interval.ms" doc:"how often to read the slot's catalog_xmin for source.xmin; 0 for never: source.xmin is then null"`
 	StatusInterval time.Duration `yaml:"status.update.interval.ms" doc:"how often PostgreSQL is told that the connector is alive and which WAL it no longer needs"`
 }
 
@@ -63,6 +64,8 @@ type Capture struct {
 	ColumnsOut  []string `yaml:"column.exclude.list" alias:"column.blacklist!" doc:"regular expressions of the columns not to capture"`
 	SkippedOps  []string `yaml:"skipped.operations" doc:"operations not to capture: c (insert), u (update), d (delete), t (truncate), or none"`
 	KeyColumns  string   `yaml:"message.key.columns" doc:"key columns of tables, instead of their primary keys: regex:column,column;regex:column"`
+	PrefixIn    []string `yaml:"message.prefix.include.list" doc:"regular expressions of the prefixes of logical messages (pg_logical_emit_message) to capture; all when empty"`
+	PrefixOut   []string `yaml:"message.prefix.exclude.list" doc:"regular expressions of the prefixes not to capture"`
 	UnknownType bool     `yaml:"include.unknown.datatypes" doc:"write types that Debezium has no form for as the octets of their text; otherwise they are their text"`
 }
 
@@ -91,15 +94,17 @@ type Values struct {
 
 // Topics says which records there are, and where they go.
 type Topics struct {
-	Prefix          string        `yaml:"topic.prefix" alias:"database.server.name!" required:"true" doc:"first part of the topics' names, name of the source, and key of the stored offset"`
-	Delimiter       string        `yaml:"topic.delimiter" doc:"what stands between the parts of a topic's name"`
-	Tombstones      bool          `yaml:"tombstones.on.delete" doc:"follow each delete by a record with a null value, so that compaction removes the key"`
-	Heartbeat       time.Duration `yaml:"heartbeat.interval.ms" doc:"how often to send a heartbeat record; 0 for never"`
-	HeartbeatPrefix string        `yaml:"topic.heartbeat.prefix" alias:"heartbeat.topics.prefix!" doc:"first part of the heartbeat topic's name; the prefix follows"`
-	HeartbeatTopic  string        `yaml:"topic.heartbeat.name" doc:"whole name of the heartbeat topic"`
-	HeartbeatQuery  string        `yaml:"heartbeat.action.query" doc:"SQL statement to run with each heartbeat"`
-	Headers         bool          `yaml:"extended.headers.enabled" doc:"put the connector's name, the task and a run id into headers of each record"`
-	BatchSize       int           `yaml:"max.batch.size" doc:"most records in one batch"`
+	Prefix           string        `yaml:"topic.prefix" alias:"database.server.name!" required:"true" doc:"first part of the topics' names, name of the source, and key of the stored offset"`
+	Delimiter        string        `yaml:"topic.delimiter" doc:"what stands between the parts of a topic's name"`
+	Tombstones       bool          `yaml:"tombstones.on.delete" doc:"follow each delete by a record with a null value, so that compaction removes the key"`
+	Heartbeat        time.Duration `yaml:"heartbeat.interval.ms" doc:"how often to send a heartbeat record; 0 for never"`
+	HeartbeatPrefix  string        `yaml:"topic.heartbeat.prefix" alias:"heartbeat.topics.prefix!" doc:"first part of the heartbeat topic's name; the prefix follows"`
+	HeartbeatTopic   string        `yaml:"topic.heartbeat.name" doc:"whole name of the heartbeat topic"`
+	HeartbeatQuery   string        `yaml:"heartbeat.action.query" doc:"SQL statement to run with each heartbeat"`
+	Transactions     bool          `yaml:"provide.transaction.metadata" doc:"write each transaction's begin and end to a topic of its own, and its id and the change's place in it into each change"`
+	TransactionTopic string        `yaml:"topic.transaction" doc:"last part of that topic's name; the prefix is in front of it"`
+	Headers          bool          `yaml:"extended.headers.enabled" doc:"put the connector's name, the task and a run id into headers of each record"`
+	BatchSize        int           `yaml:"max.batch.size" doc:"most records in one batch"`
 }
 
 // maxBatchBytes ends a batch before max.batch.size does when rows are large.
@@ -138,6 +143,7 @@ func (c *Config) Defaults() {
 	c.Delimiter = "."
 	c.Tombstones = true
 	c.HeartbeatPrefix = "__debezium-heartbeat"
+	c.TransactionTopic = "transaction"
 	c.BatchSize = 2048
 	c.Naming, c.SchemaNames, c.FieldNames = schemaNaming, "none", "none"
 	c.Missing, c.Nulls, c.OnError = true, true, "warn"

@@ -42,7 +42,6 @@ func TestConfigProblems(t *testing.T) {
 		{"reselector.type", "com.example.Mine", "io.debezium.processors.reselect.ReselectColumnsPostProcessor"},
 		{"reselector.reselect.columns.include.list", "[", "is not a regular expression"},
 		{"reselector.reselect.error.handling.mode", "ignore", "warn, fail"},
-		{"provide.transaction.metadata", "true", "is not supported yet"},
 		{"snapshot.mode", "intial", "initial"},
 		{"snapshot.max.threads", "0", "write 1 to 64"},
 		{"topic.prefix", "a b", "is not a topic prefix"},

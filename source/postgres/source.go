@@ -29,6 +29,9 @@ type Source struct {
 	columnTypes, dataTypes  patterns // columns whose schemas tell of the database
 	schemaNames, fieldNames adjuster
 	reselectIn, reselectOut patterns
+
+	messages *messages
+	noTable  *origin // of source blocks that belong to no table
 }
 
 // New makes the source that c describes.
@@ -41,7 +44,10 @@ func New(c *Config, e connect.Env) (connect.Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unavailable.value.placeholder: %w", err)
 	}
-	s := &Source{config: c, env: e, log: e.Log, capture: w, forms: f, partition: partition(c.Prefix)}
+	s := &Source{config: c, env: e, log: e.Log, capture: w, forms: f, partition: partition(c.Prefix), noTable: newOrigin(c, "", "")}
+	if s.messages, err = newMessages(c, f); err != nil {
+		return nil, fmt.Errorf("message.prefix.include.list, message.prefix.exclude.list: %w", err)
+	}
 	if err := s.shapeColumns(); err != nil {
 		return nil, err
 	}
