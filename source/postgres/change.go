@@ -136,9 +136,24 @@ func (st *stream) change(ctx context.Context, kind byte, lsn LSN, m message) err
 		}
 	}
 	if err != nil {
-		return err
+		if err = st.leaveOut(t, lsn, err); err != nil {
+			return err
+		}
 	}
 	st.advance(messageTypes[kind])
+	return nil
+}
+
+// leaveOut leaves a change out that could not be read, if event.processing.failure.handling.mode
+// says so. Nothing of it is in the batch: its records come when all of it is decoded.
+func (st *stream) leaveOut(t *table, lsn LSN, err error) error {
+	mode := st.source.config.OnBadEvent
+	if mode == "fail" || errors.Is(err, errCatalog) || errors.Is(err, errStopped) {
+		return err
+	}
+	if mode == "warn" {
+		st.source.log.Warn("change left out", "table", t.String(), "lsn", lsn.String(), "err", err)
+	}
 	return nil
 }
 

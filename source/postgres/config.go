@@ -47,6 +47,7 @@ type Replication struct {
 	StreamParams   string        `yaml:"slot.stream.params" doc:"further options of START_REPLICATION: name=value;name=value"`
 	Publication    string        `yaml:"publication.name" doc:"publication to read, created if publication.autocreate.mode says so"`
 	Autocreate     string        `yaml:"publication.autocreate.mode" values:"disabled,all_tables,filtered,no_tables" doc:"whether a missing publication is created, and for which tables; filtered also adds captured tables to one that exists"`
+	Identities     []string      `yaml:"replica.identity.autoset.values" doc:"replica identities to set at the start: regex:FULL, regex:DEFAULT, regex:NOTHING or regex:INDEX name; the role has to own the tables"`
 	ViaRoot        bool          `yaml:"publish.via.partition.root" doc:"when the publication is created: publish changes of partitions as changes of the partitioned table"`
 	FlushMode      string        `yaml:"lsn.flush.mode" alias:"flush.lsn.source!" values:"connector,manual,connector_and_driver" doc:"who tells PostgreSQL which WAL is no longer needed; manual: somebody else"`
 	Mismatch       string        `yaml:"offset.mismatch.strategy" values:"no_validation,trust_offset,trust_slot,trust_greater_lsn" doc:"what to do when the slot is ahead of the stored offset: stop (trust_offset), or go on from the slot"`
@@ -63,6 +64,10 @@ type Capture struct {
 	ColumnsIn   []string `yaml:"column.include.list" alias:"column.whitelist!" doc:"regular expressions of the columns to capture, matched against schema.table.column; key columns always stay in the key"`
 	ColumnsOut  []string `yaml:"column.exclude.list" alias:"column.blacklist!" doc:"regular expressions of the columns not to capture"`
 	SkippedOps  []string `yaml:"skipped.operations" doc:"operations not to capture: c (insert), u (update), d (delete), t (truncate), or none"`
+	Unchanged   bool     `yaml:"skip.messages.without.change" doc:"leave out updates that change no captured column; the table needs REPLICA IDENTITY FULL"`
+	Builtin     bool     `yaml:"table.ignore.builtin" doc:"leave out the table spatial_ref_sys of PostGIS; system tables are never captured"`
+	MaxTables   int      `yaml:"guardrail.collections.max" doc:"most tables to capture; 0 for any number"`
+	OverMax     string   `yaml:"guardrail.collections.limit.action" values:"warn,fail" doc:"what more tables than that do: a warning, or the task fails"`
 	KeyColumns  string   `yaml:"message.key.columns" doc:"key columns of tables, instead of their primary keys: regex:column,column;regex:column"`
 	PrefixIn    []string `yaml:"message.prefix.include.list" doc:"regular expressions of the prefixes of logical messages (pg_logical_emit_message) to capture; all when empty"`
 	PrefixOut   []string `yaml:"message.prefix.exclude.list" doc:"regular expressions of the prefixes not to capture"`
@@ -89,6 +94,7 @@ type Values struct {
 	MoneyDigits int    `yaml:"money.fraction.digits" doc:"decimal places of money"`
 	Unavailable string `yaml:"unavailable.value.placeholder" alias:"toasted.value.placeholder!" doc:"what stands for a large value that an update did not change and PostgreSQL therefore did not send; hex: in front of octets"`
 	Compat      string `yaml:"compat.mode" values:"connectd,debezium" doc:"connectd: every value as PostgreSQL has it; debezium: also where Debezium loses or changes it (see docs/migrate-from-debezium.md)"`
+	OnBadEvent  string `yaml:"event.processing.failure.handling.mode" values:"fail,warn,skip,ignore" doc:"what a change does that can not be read: fail the task, or be left out with (warn) or without (skip, ignore) a warning"`
 	OnFailure   string `yaml:"event.converting.failure.handling.mode" values:"fail,warn,skip" doc:"what a value without a form does, such as NaN in a precise decimal: fail the task, or become null with (warn) or without (skip) a warning"`
 }
 
@@ -139,7 +145,8 @@ func (c *Config) Defaults() {
 	c.MoneyDigits = 2
 	c.Unavailable = "__debezium_unavailable_value"
 	c.Compat = "connectd"
-	c.OnFailure = "fail"
+	c.OnFailure, c.OnBadEvent = "fail", "fail"
+	c.Builtin, c.OverMax = true, "warn"
 	c.Delimiter = "."
 	c.Tombstones = true
 	c.HeartbeatPrefix = "__debezium-heartbeat"

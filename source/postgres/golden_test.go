@@ -229,6 +229,7 @@ func eachCompat(t *testing.T, test func(t *testing.T, g golden, settings ...stri
 }
 
 func TestGoldenTypes(t *testing.T) {
+	t.Parallel()
 	eachCompat(t, func(t *testing.T, g golden, settings ...string) {
 		d := newTypes(t)
 		d.exec(t, script(t, "types-insert.sql"))
@@ -248,6 +249,7 @@ func TestGoldenTypes(t *testing.T) {
 }
 
 func TestGoldenSchemas(t *testing.T) {
+	t.Parallel()
 	eachCompat(t, func(t *testing.T, g golden, settings ...string) {
 		d := newTypes(t)
 		d.exec(t, script(t, "types-insert.sql"))
@@ -333,6 +335,7 @@ func columnsOf(t *testing.T, list []byte) []field {
 }
 
 func TestGoldenModes(t *testing.T) {
+	t.Parallel()
 	for file, changes := range map[string][]string{
 		"modes-default.txt": nil,
 		"modes-atm.txt":     {"time.precision.mode", "adaptive_time_microseconds", "include.unknown.datatypes", "true"},
@@ -359,6 +362,7 @@ func TestGoldenModes(t *testing.T) {
 
 // TestGoldenEnvelope compares everything but heartbeats: changes, transactions and messages.
 func TestGoldenEnvelope(t *testing.T) {
+	t.Parallel()
 	eachCompat(t, goldenEnvelope)
 }
 

@@ -23,6 +23,7 @@ func contents(t *testing.T, records []sentRecord) (all []string) {
 
 // TestMessages emits messages in transactions that commit and that do not, and in none.
 func TestMessages(t *testing.T) {
+	t.Parallel()
 	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY)").publish(t, "a")
 	settings := []string{"table.include.list", "public.a", "snapshot.mode", "no_data", "binary.handling.mode", "hex", "message.prefix.exclude.list", "secret.*"}
 	r := start(t, d.config(t, settings...), nil).streaming()
@@ -52,6 +53,7 @@ func TestMessages(t *testing.T) {
 // TestMessagesAndRestarts stops again and again inside of transactions with messages between their
 // changes: none may be lost or come twice.
 func TestMessagesAndRestarts(t *testing.T) {
+	t.Parallel()
 	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY)").publish(t, "a")
 	c := d.config(t, "table.include.list", "public.a", "snapshot.mode", "no_data", "max.batch.size", "3")
 	r := start(t, c, nil).streaming()

@@ -74,6 +74,9 @@ func (o *output) update(t *table, old, cells []record.Value, full bool, k block,
 	if skip[record.Update] {
 		return
 	}
+	if full && o.config.Unchanged && equal(t.row(old), t.row(cells)) {
+		return
+	}
 	before := record.Value{}
 	if full {
 		before = t.row(old)

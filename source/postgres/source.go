@@ -32,6 +32,8 @@ type Source struct {
 
 	messages *messages
 	noTable  *origin // of source blocks that belong to no table
+
+	identities []identityRule
 }
 
 // New makes the source that c describes.
@@ -53,6 +55,9 @@ func New(c *Config, e connect.Env) (connect.Source, error) {
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.identities, err = parseIdentities(c.Identities); err != nil {
+		return nil, fmt.Errorf("replica.identity.autoset.values: %w", err)
 	}
 	if c.Headers {
 		s.headers = contextHeaders(c, e)
@@ -128,6 +133,9 @@ func (s *Source) run(ctx context.Context, t *connect.SourceTask) error {
 		return s.snapshotOnly(ctx, t, catalog, tables, stored)
 	}
 	if err := s.publish(ctx, catalog, tables); err != nil {
+		return err
+	}
+	if err := s.setIdentities(ctx, catalog, tables); err != nil {
 		return err
 	}
 	slot, err := s.slot(ctx, catalog)

@@ -10,6 +10,7 @@ import (
 // TestTransactions reads transactions with stops inside of them. The topic must say each begin and
 // end once, the blocks must be numbered without a gap, and the ends must say how many there were.
 func TestTransactions(t *testing.T) {
+	t.Parallel()
 	const rows = 30
 	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY, v int)", "CREATE TABLE b (id int PRIMARY KEY)", "CREATE TABLE other (id int)").publish(t, "a, b, other")
 	c := d.config(t, "table.include.list", "public.a,public.b", "snapshot.mode", "no_data", "max.batch.size", "4",
@@ -108,6 +109,7 @@ func TestCounts(t *testing.T) {
 
 // TestOrigin replicates a transaction in the name of another server.
 func TestOrigin(t *testing.T) {
+	t.Parallel()
 	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY)").publish(t, "a")
 	defer d.exec(t, "SELECT pg_replication_origin_drop('"+d.name+"')")
 	r := start(t, d.config(t, "table.include.list", "public.a", "snapshot.mode", "no_data", "xmin.fetch.interval.ms", "1"), nil).streaming()

@@ -38,6 +38,9 @@ func (c *Config) Validate(r *config.Report) {
 	if c.Threads < 1 || c.Threads > 64 {
 		r.Errorf("snapshot.max.threads", "is %d; write 1 to 64", c.Threads)
 	}
+	if c.MaxTables < 0 {
+		r.Errorf("guardrail.collections.max", "is %d; write 0 or more", c.MaxTables)
+	}
 	if c.SlotRetries < 0 {
 		r.Errorf("slot.max.retries", "is %d; write 0 or more", c.SlotRetries)
 	}
@@ -81,6 +84,9 @@ func (c *Config) validateLists(r *config.Report) {
 	if _, err := parseKeyColumns(c.KeyColumns); err != nil {
 		r.Errorf("message.key.columns", "%v", err)
 	}
+	if _, err := parseIdentities(c.Identities); err != nil {
+		r.Errorf("replica.identity.autoset.values", "%v", err)
+	}
 	if _, err := streamParams(c.StreamParams); err != nil {
 		r.Errorf("slot.stream.params", "%v", err)
 	}
@@ -98,9 +104,6 @@ func (c *Config) validateUnsupported(r *config.Report) {
 		set bool
 	}{
 		{"snapshot.select.statement.overrides", len(c.Overrides) > 0},
-		{"converters", len(c.Converters) > 0},
-		{"replica.identity.autoset.values", c.Identities != ""},
-		{"skip.messages.without.change", c.Unchanged},
 		{"topic.naming.strategy", c.Naming != schemaNaming},
 	} {
 		if u.set {
