@@ -29,6 +29,7 @@ type stream struct {
 	task    *connect.SourceTask
 	catalog *catalog
 	conn    *pgconn.PgConn
+	version int // of the server
 	reader  *coalescer
 	out     output
 	tables  map[uint32]*table // announced tables by OID; nil for one that is not captured
@@ -37,8 +38,10 @@ type stream struct {
 	resume position // where the stream begins: changes up to it are skipped
 	tx     transaction
 
-	sent       LSN // Mark of the newest batch that was sent
-	lastCommit LSN // end of the last transaction, 0 for none since the snapshot
+	sent       LSN   // Mark of the newest batch that was sent
+	lastCommit LSN   // end of the last transaction, 0 for none since the snapshot
+	xmin       int64 // of the slot, 0 for none, and when it was read
+	xminRead   time.Time
 	walEnd     LSN // up to where the server has sent everything
 	told       LSN // confirmed by the last status
 
@@ -55,8 +58,9 @@ type transaction struct {
 	end      LSN // of its commit record
 	tsMicros int64
 	id       uint32
-	lsn      LSN // of the newest change
-	same     int // changes so far with that LSN
+	lsn      LSN         // of the newest change
+	same     int         // changes so far with that LSN
+	from     *replicated // nil for a transaction of this server
 }
 
 func (s *Source) stream(ctx context.Context, t *connect.SourceTask, c *catalog, srv server, start position) error {
@@ -71,6 +75,10 @@ func (s *Source) stream(ctx context.Context, t *connect.SourceTask, c *catalog, 
 		pos: start, resume: start, sent: start.commit, told: start.commit, walEnd: start.commit,
 		interval: s.config.StatusInterval, silence: silenceLimit,
 	}
+	if s.config.Transactions {
+		st.out.transactions = &transactions{topic: topicName(s.config.Prefix + s.config.Delimiter + s.config.TransactionTopic)}
+	}
+	st.version = srv.version
 	if srv.senderTimeout > 0 {
 		st.silence = srv.senderTimeout
 		st.interval = min(st.interval, srv.senderTimeout/3)
@@ -108,6 +116,9 @@ func (st *stream) begin(ctx context.Context) error {
 	options := append([]string{
 		"proto_version '1'", "publication_names " + literal(identifier(c.Publication)),
 	}, params...)
+	if st.version >= messagesVersion {
+		options = append(options, "messages 'true'")
+	}
 	err = pglogrepl.StartReplication(ctx, st.conn, identifier(c.Slot), st.resume.commit,
 		pglogrepl.StartReplicationOptions{Mode: pglogrepl.LogicalReplication, PluginArgs: options})
 	if err != nil {
