@@ -18,9 +18,18 @@ func (st *stream) handle(ctx context.Context, lsn LSN, data []byte) error {
 	if len(data) == 0 {
 		return errTruncated
 	}
+	if st.spools.current != nil {
+		return st.streamed(lsn, data)
+	}
 	m := message{rest: data[1:]}
 	var err error
 	switch kind := data[0]; kind {
+	case 'c':
+		return st.blockCommit(ctx, m)
+	case 'S':
+		err = st.blockBegin(m)
+	case 'A':
+		err = st.blockAbort(m)
 	case 'I', 'U', 'D':
 		err = st.change(ctx, kind, lsn, m)
 	case 'B':
@@ -54,7 +63,7 @@ func (st *stream) handle(ctx context.Context, lsn LSN, data []byte) error {
 		err = st.from(m)
 	case 'Y': // a type: the catalog says more of it
 	default:
-		err = fmt.Errorf("a message of kind %q, which protocol version 1 does not have", kind)
+		err = fmt.Errorf("a message of kind %q, which protocol version 2 does not have", kind)
 	}
 	if err == nil {
 		return nil

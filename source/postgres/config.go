@@ -50,6 +50,7 @@ type Replication struct {
 	Autocreate     string        `yaml:"publication.autocreate.mode" values:"disabled,all_tables,filtered,no_tables" doc:"whether a missing publication is created, and for which tables; filtered also adds captured tables to one that exists"`
 	Identities     []string      `yaml:"replica.identity.autoset.values" doc:"replica identities to set at the start: regex:FULL, regex:DEFAULT, regex:NOTHING or regex:INDEX name; the role has to own the tables"`
 	ViaRoot        bool          `yaml:"publish.via.partition.root" doc:"when the publication is created: publish changes of partitions as changes of the partitioned table"`
+	TxMemory       config.Size   `yaml:"transaction.memory.max.bytes" doc:"memory for the changes of large transactions, which PostgreSQL 14 and newer send before they commit; what does not fit goes to a temporary file until then; 0 leaves them to the server, which is slower"`
 	FlushMode      string        `yaml:"lsn.flush.mode" alias:"flush.lsn.source!" values:"connector,manual,connector_and_driver" doc:"who tells PostgreSQL which WAL is no longer needed; manual: somebody else"`
 	Mismatch       string        `yaml:"offset.mismatch.strategy" values:"no_validation,trust_offset,trust_slot,trust_greater_lsn" doc:"what to do when slot and stored offset do not fit: stop (trust_offset); go on from the slot when it is ahead of the offset (no_validation, trust_greater_lsn), and also when the offset is ahead of the server's WAL (trust_slot)"`
 	Xmin           time.Duration `yaml:"xmin.fetch.interval.ms" doc:"how often to read the slot's catalog_xmin for source.xmin; 0 for never: source.xmin is then null"`
@@ -132,6 +133,7 @@ func (c *Config) Defaults() {
 	c.RetainedMax = 10 << 30
 	c.Publication = "dbz_publication"
 	c.Autocreate = "filtered"
+	c.TxMemory = 8 << 20
 	c.FlushMode = "connector"
 	c.Mismatch = "trust_offset"
 	c.StatusInterval = 10 * time.Second

@@ -36,6 +36,10 @@ func (s *Source) server(ctx context.Context, c *catalog) (server, error) {
 		s.log.Warn("slot.failover needs PostgreSQL 17; standbys will not have the slot", "version", srv.version/10000)
 	}
 	s.failover = s.config.Failover && srv.version >= 170000
+	s.protocol = []string{"proto_version '1'"}
+	if srv.version >= 140000 && s.config.TxMemory > 0 {
+		s.protocol = []string{"proto_version '2'", "streaming 'on'"}
+	}
 	if srv.version < oldestVersion {
 		return srv, connect.Permanent(fmt.Errorf("PostgreSQL %d is too old, want 13 or newer", srv.version/10000))
 	}

@@ -23,6 +23,7 @@ type Source struct {
 	forms     *forms
 	partition []byte          // of the stored offset
 	failover  bool            // create the slot as a failover slot: wanted, and the server can
+	protocol  []string        // options of START_REPLICATION that the server's version decides
 	headers   []record.Header // of every record
 
 	masks                   []maskRule

@@ -100,7 +100,10 @@ func (st *stream) report() {
 	st.task.Report(connect.Progress{
 		Phase:  "streaming",
 		Detail: fmt.Sprintf("reading slot %q, at %s, confirmed up to %s", st.source.config.Slot, max(st.walEnd, st.pos.lsn), st.told),
-		Gauges: map[string]float64{"connectd_slot_unconfirmed_bytes": float64(max(st.walEnd, st.pos.lsn) - st.told)},
+		Gauges: map[string]float64{
+			"connectd_slot_unconfirmed_bytes":         float64(max(st.walEnd, st.pos.lsn) - st.told),
+			"connectd_source_open_transactions_bytes": float64(st.spools.bytes()),
+		},
 	})
 }
 

@@ -37,6 +37,7 @@ type stream struct {
 	pos    position // up to where the changes are in batches
 	resume position // where the stream begins: changes up to it are skipped
 	tx     transaction
+	spools spools // of transactions that are still open
 
 	sent       LSN   // Mark of the newest batch that was sent
 	lastCommit LSN   // end of the last transaction, 0 for none since the snapshot
@@ -113,12 +114,12 @@ func (st *stream) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	options := append([]string{
-		"proto_version '1'", "publication_names " + literal(identifier(c.Publication)),
-	}, params...)
+	st.spools.limit = int64(c.TxMemory)
+	options := append([]string{"publication_names " + literal(identifier(c.Publication))}, st.source.protocol...)
 	if st.version >= messagesVersion {
 		options = append(options, "messages 'true'")
 	}
+	options = append(options, params...)
 	err = pglogrepl.StartReplication(ctx, st.conn, identifier(c.Slot), st.resume.commit,
 		pglogrepl.StartReplicationOptions{Mode: pglogrepl.LogicalReplication, PluginArgs: options})
 	if err != nil {
@@ -130,6 +131,7 @@ func (st *stream) begin(ctx context.Context) error {
 // run receives until ctx is done. It is the one place that waits for the server; room is the one
 // place that waits for batches.
 func (st *stream) run(ctx context.Context) error {
+	defer st.spools.reset() // another connection gets it anew
 	netConn := st.conn.Conn()
 	// The read below does not know ctx; a deadline in the past ends it.
 	stop := context.AfterFunc(ctx, func() { _ = netConn.SetReadDeadline(time.Unix(1, 0)) })
