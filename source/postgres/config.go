@@ -47,6 +47,7 @@ type Replication struct {
 	Publication    string        `yaml:"publication.name" doc:"publication to read, created if publication.autocreate.mode says so"`
 	Autocreate     string        `yaml:"publication.autocreate.mode" values:"disabled,all_tables,filtered,no_tables" doc:"whether a missing publication is created, and for which tables; filtered also adds captured tables to one that exists"`
 	ViaRoot        bool          `yaml:"publish.via.partition.root" doc:"when the publication is created: publish changes of partitions as changes of the partitioned table"`
+	CatchUp        string        `yaml:"catch.up.mode" values:"auto,off" doc:"how a slot is read that is far behind: auto, in bulk by SQL until the rest is about a second's work, or as ever where the server refuses or lsn.flush.mode is manual; off, always by the streaming protocol"`
 	FlushMode      string        `yaml:"lsn.flush.mode" alias:"flush.lsn.source!" values:"connector,manual,connector_and_driver" doc:"who tells PostgreSQL which WAL is no longer needed; manual: somebody else"`
 	Mismatch       string        `yaml:"offset.mismatch.strategy" values:"no_validation,trust_offset,trust_slot,trust_greater_lsn" doc:"what to do when the slot is ahead of the stored offset: stop (trust_offset), or go on from the slot"`
 	StatusInterval time.Duration `yaml:"status.update.interval.ms" doc:"how often PostgreSQL is told that the connector is alive and which WAL it no longer needs"`
@@ -117,6 +118,7 @@ func (c *Config) Defaults() {
 	c.SlotRetryDelay = 10 * time.Second
 	c.Publication = "dbz_publication"
 	c.Autocreate = "filtered"
+	c.CatchUp = "auto"
 	c.FlushMode = "connector"
 	c.Mismatch = "trust_offset"
 	c.StatusInterval = 10 * time.Second

@@ -24,6 +24,8 @@ type Source struct {
 	partition []byte          // of the stored offset
 	failover  bool            // create the slot as a failover slot: wanted, and the server can
 	headers   []record.Header // of every record
+
+	backlogFrom, backlogSpan LSN // see next
 }
 
 // New makes the source that c describes.
@@ -36,7 +38,7 @@ func New(c *Config, e connect.Env) (connect.Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unavailable.value.placeholder: %w", err)
 	}
-	s := &Source{config: c, env: e, log: e.Log, capture: w, forms: f, partition: partition(c.Prefix)}
+	s := &Source{config: c, env: e, log: e.Log, capture: w, forms: f, partition: partition(c.Prefix), backlogFrom: backlogFrom, backlogSpan: backlogSpan}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

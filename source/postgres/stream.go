@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"connectd/connect"
+	"connectd/record"
 )
 
 const (
@@ -34,13 +36,18 @@ type stream struct {
 	tables  map[uint32]*table // announced tables by OID; nil for one that is not captured
 
 	pos    position // up to where the changes are in batches
-	resume position // where the stream begins: changes up to it are skipped
+	resume position // where this read of the slot begins: changes up to it are skipped
 	tx     transaction
 
+	known      LSN // durable before the first batch was sent
 	sent       LSN // Mark of the newest batch that was sent
 	lastCommit LSN // end of the last transaction, 0 for none since the snapshot
 	walEnd     LSN // up to where the server has sent everything
 	told       LSN // confirmed by the last status
+
+	behind  bool      // there is a backlog: leave the walsender at the next commit
+	looked  time.Time // when we last looked for one
+	refused bool      // reading it by SQL does not work here
 
 	heard    time.Time     // when the server last said something
 	status   time.Time     // when the last status was sent
@@ -59,16 +66,36 @@ type transaction struct {
 	same     int // changes so far with that LSN
 }
 
+// stream reads the slot from start on until ctx is done, and then drains.
 func (s *Source) stream(ctx context.Context, t *connect.SourceTask, c *catalog, srv server, start position) error {
-	conn, reader, err := s.connectReplication(ctx)
-	if err != nil {
+	st := s.newStream(t, c, srv, start)
+	defer st.hangUp()
+	err := errBacklog
+	for errors.Is(err, errBacklog) {
+		if err = st.catchUp(ctx); err == nil {
+			err = st.follow(ctx)
+		}
+	}
+	if err != nil && ctx.Err() == nil {
 		return err
 	}
-	defer closeSoon(conn)
+	if err := st.drain(); err != nil {
+		return err
+	}
+	if s.config.DropSlot {
+		st.hangUp() // a slot in use can not be dropped
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainLimit)
+		defer cancel()
+		return s.whenFree(ctx, func() error { return s.dropSlot(ctx, c) })
+	}
+	return nil
+}
+
+func (s *Source) newStream(t *connect.SourceTask, c *catalog, srv server, start position) *stream {
 	st := &stream{
-		source: s, task: t, catalog: c, conn: conn, reader: reader,
+		source: s, task: t, catalog: c, reader: &coalescer{},
 		out: output{config: s.config, headers: s.headers}, tables: map[uint32]*table{},
-		pos: start, resume: start, sent: start.commit, told: start.commit, walEnd: start.commit,
+		pos: start, resume: start, known: start.commit, sent: start.commit, told: start.commit, walEnd: start.commit,
 		interval: s.config.StatusInterval, silence: silenceLimit,
 	}
 	if srv.senderTimeout > 0 {
@@ -78,24 +105,38 @@ func (s *Source) stream(ctx context.Context, t *connect.SourceTask, c *catalog, 
 	if start.message != "" {
 		st.lastCommit = start.commit
 	}
+	return st
+}
+
+// errBacklog says that there is a backlog which is better drained in another way.
+var errBacklog = errors.New("the stream has fallen behind")
+
+// follow reads the walsender from st.pos on. It returns nil when ctx is done, and errBacklog at
+// the end of a transaction.
+func (st *stream) follow(ctx context.Context) (err error) {
+	s := st.source
+	if st.conn, st.reader, err = s.connectReplication(ctx); err != nil {
+		return err
+	}
+	st.resume, st.tx, st.behind = st.pos, transaction{}, false
 	if err := s.whenFree(ctx, func() error { return st.begin(ctx) }); err != nil {
 		return err
 	}
-	st.report()
-	s.log.Info("streaming", "slot", s.config.Slot, "lsn", start.commit.String())
-	if err := st.run(ctx); err != nil && ctx.Err() == nil {
-		return err
+	st.reportStreaming()
+	s.log.Info("streaming", "slot", s.config.Slot, "lsn", st.pos.commit.String())
+	if err = st.run(ctx); errors.Is(err, errBacklog) {
+		st.flush()
+		st.hangUp()
 	}
-	if err := st.drain(); err != nil {
-		return err
+	return err
+}
+
+// hangUp ends the replication connection, if there is one.
+func (st *stream) hangUp() {
+	if st.conn != nil {
+		closeSoon(st.conn)
+		st.conn = nil
 	}
-	if s.config.DropSlot {
-		closeSoon(conn) // a slot in use can not be dropped
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainLimit)
-		defer cancel()
-		return s.whenFree(ctx, func() error { return s.dropSlot(ctx, c) })
-	}
-	return nil
 }
 
 // begin sends START_REPLICATION.
@@ -168,6 +209,9 @@ func (st *stream) receive(ctx context.Context) error {
 		case *pgproto3.CopyDone:
 			return fmt.Errorf("receive: the server ended the stream")
 		}
+		if st.behind && !st.tx.open {
+			return errBacklog
+		}
 		if st.reader.buffered() == 0 && st.conn.Frontend().ReadBufferLen() == 0 {
 			st.flush()
 			return nil
@@ -190,17 +234,7 @@ func (st *stream) copyData(ctx context.Context, data []byte) error {
 		if m.bad {
 			return errTruncated
 		}
-		if len(m.rest) > 0 && m.rest[0] != 'B' && m.rest[0] != 'C' {
-			if err := st.room(ctx); err != nil {
-				return err
-			}
-		}
-		if err := st.handle(ctx, lsn, m.rest); err != nil {
-			return err
-		}
-		if st.out.batch != nil && st.out.full() {
-			st.flush()
-		}
+		return st.take(ctx, lsn, m.rest)
 	case pglogrepl.PrimaryKeepaliveMessageByteID:
 		end := LSN(m.uint64())
 		m.uint64() // the server's clock
@@ -212,6 +246,22 @@ func (st *stream) copyData(ctx context.Context, data []byte) error {
 		if reply {
 			return st.sendStatus(time.Now())
 		}
+	}
+	return nil
+}
+
+// take handles one message of pgoutput, which stands in the WAL at lsn. A full batch is sent.
+func (st *stream) take(ctx context.Context, lsn LSN, data []byte) error {
+	if len(data) > 0 && data[0] != 'B' && data[0] != 'C' {
+		if err := st.room(ctx); err != nil {
+			return err
+		}
+	}
+	if err := st.handle(ctx, lsn, data); err != nil {
+		return err
+	}
+	if st.out.batch != nil && st.out.full() {
+		st.flush()
 	}
 	return nil
 }
@@ -239,7 +289,7 @@ func (st *stream) room(ctx context.Context) error {
 	}
 	select {
 	case b := <-st.task.Free():
-		st.out.take(b)
+		st.fill(b)
 		return nil
 	default:
 	}
@@ -248,7 +298,7 @@ func (st *stream) room(ctx context.Context) error {
 	for {
 		select {
 		case b := <-st.task.Free():
-			st.out.take(b)
+			st.fill(b)
 			// What the server said meanwhile is in the socket: it was not silent.
 			st.heard = time.Now()
 			return nil
@@ -260,4 +310,10 @@ func (st *stream) room(ctx context.Context) error {
 			return errStopped
 		}
 	}
+}
+
+// fill makes b the batch to fill.
+func (st *stream) fill(b *record.Batch) {
+	st.out.take(b)
+	st.out.now = time.Now().UnixNano()
 }
