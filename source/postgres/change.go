@@ -77,6 +77,10 @@ func (st *stream) handle(ctx context.Context, lsn LSN, data []byte) error {
 
 // commit ends a transaction: the position is behind it.
 func (st *stream) commit(end LSN) {
+	if end <= st.resume.commit {
+		st.tx.open = false // the slot was behind the position
+		return
+	}
 	st.pos = position{commit: end, lsn: end, txID: st.tx.id, tsMicros: st.tx.tsMicros, message: "COMMIT"}
 	st.walEnd = max(st.walEnd, end)
 	st.lastCommit = end
@@ -93,6 +97,9 @@ func (st *stream) done(lsn LSN) bool {
 		st.tx.lsn, st.tx.same = lsn, 1
 	}
 	r := &st.resume
+	if st.tx.end < r.commit {
+		return true // the slot was behind the position
+	}
 	if r.txEnd == 0 || r.txEnd != st.tx.end {
 		return false
 	}

@@ -51,6 +51,7 @@ type Replication struct {
 	Identities     []string      `yaml:"replica.identity.autoset.values" doc:"replica identities to set at the start: regex:FULL, regex:DEFAULT, regex:NOTHING or regex:INDEX name; the role has to own the tables"`
 	ViaRoot        bool          `yaml:"publish.via.partition.root" doc:"when the publication is created: publish changes of partitions as changes of the partitioned table"`
 	TxMemory       config.Size   `yaml:"transaction.memory.max.bytes" doc:"memory for the changes of large transactions, which PostgreSQL 14 and newer send before they commit; what does not fit goes to a temporary file until then; 0 leaves them to the server, which is slower"`
+	CatchUp        string        `yaml:"catch.up.mode" values:"auto,off" doc:"how a slot is read that is far behind: auto, in bulk by SQL until the rest is about a second's work, or as ever where the server refuses or lsn.flush.mode is manual; off, always by the streaming protocol"`
 	FlushMode      string        `yaml:"lsn.flush.mode" alias:"flush.lsn.source!" values:"connector,manual,connector_and_driver" doc:"who tells PostgreSQL which WAL is no longer needed; manual: somebody else"`
 	Mismatch       string        `yaml:"offset.mismatch.strategy" values:"no_validation,trust_offset,trust_slot,trust_greater_lsn" doc:"what to do when slot and stored offset do not fit: stop (trust_offset); go on from the slot when it is ahead of the offset (no_validation, trust_greater_lsn), and also when the offset is ahead of the server's WAL (trust_slot)"`
 	Xmin           time.Duration `yaml:"xmin.fetch.interval.ms" doc:"how often to read the slot's catalog_xmin for source.xmin; 0 for never: source.xmin is then null"`
@@ -134,6 +135,7 @@ func (c *Config) Defaults() {
 	c.Publication = "dbz_publication"
 	c.Autocreate = "filtered"
 	c.TxMemory = 8 << 20
+	c.CatchUp = "auto"
 	c.FlushMode = "connector"
 	c.Mismatch = "trust_offset"
 	c.StatusInterval = 10 * time.Second

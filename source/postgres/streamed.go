@@ -85,14 +85,5 @@ func (st *stream) replay(ctx context.Context, n int, lsn LSN, data []byte) error
 			return err
 		}
 	}
-	if err := st.room(ctx); err != nil {
-		return err
-	}
-	if err := st.handle(ctx, lsn, data); err != nil {
-		return err
-	}
-	if st.out.full() {
-		st.flush()
-	}
-	return nil
+	return st.take(ctx, lsn, data)
 }
