@@ -164,7 +164,11 @@ func start(t testing.TB, c *Config, offset []byte) *reading { return startWith(t
 // startWith writes the schemas with the records when schemas is true.
 func startWith(t testing.TB, c *Config, offset []byte, schemas bool) *reading {
 	t.Helper()
-	s := newSource(t, c)
+	return startSource(t, newSource(t, c), offset, schemas)
+}
+
+func startSource(t testing.TB, s *Source, offset []byte, schemas bool) *reading {
+	t.Helper()
 	offsets := map[string][]byte{}
 	if offset != nil {
 		offsets[partitionKey] = offset
@@ -283,7 +287,7 @@ func (r *reading) until(what string, ok func() bool) {
 // streaming waits until the source reads its slot.
 func (r *reading) streaming() *reading {
 	r.t.Helper()
-	return r.phase("streaming")
+	return r.reach("streaming")
 }
 
 // complete waits for all of a snapshot.
@@ -293,13 +297,10 @@ func (r *reading) complete() *reading {
 	return r
 }
 
-// phase waits until the source reports the phase.
-func (r *reading) phase(name string) *reading {
+// reach waits until the source reports the phase.
+func (r *reading) reach(phase string) *reading {
 	r.t.Helper()
-	r.until(name, func() bool {
-		p := r.intake.Progress()
-		return p != nil && p.Phase == name
-	})
+	r.until(phase, func() bool { return r.phase() == phase })
 	return r
 }
 

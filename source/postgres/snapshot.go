@@ -117,7 +117,11 @@ func (s *Source) snapshotNow(ctx context.Context, t *connect.SourceTask, c *cata
 func (s *Source) read(ctx context.Context, t *connect.SourceTask, c *catalog, tables []relation, name string, lsn LSN, p plan) (position, error) {
 	sn := &snapshot{source: s, task: t, name: name, begun: time.Now()}
 	sn.pos = position{commit: p.start.commit, lsn: lsn, snapshot: "INITIAL", tsMicros: sn.begun.UnixMicro()}
-	sn.block = block{snapshot: &snapshotRow, lsn: lsn, tsMicros: sn.begun.UnixMicro()}
+	txID, err := c.nextTransaction(ctx)
+	if err != nil {
+		return position{}, err
+	}
+	sn.block = block{snapshot: &snapshotRow, lsn: lsn, tsMicros: sn.begun.UnixMicro(), txID: txID}
 	if err := sn.prepare(ctx, c, tables, p.tables); err != nil {
 		return position{}, err
 	}

@@ -66,7 +66,7 @@ func TestSnapshotModes(t *testing.T) {
 				if cfg.streams() {
 					last = "streaming"
 				}
-				r := start(t, cfg, nil).phase(last)
+				r := start(t, cfg, nil).reach(last)
 				wantShort(t, r, c.fresh)
 				if err := r.stop(); err != nil {
 					t.Fatal(err)
@@ -90,7 +90,7 @@ func TestSnapshotModes(t *testing.T) {
 					}
 					continue
 				}
-				r.phase(last)
+				r.reach(last)
 				d.exec(t, "INSERT INTO a VALUES (4)")
 				wantShort(t, r, second.want)
 				if err := r.stop(); err != nil {
