@@ -60,7 +60,7 @@ func TestFormats(t *testing.T) {
 				}
 				r := read(t, all, nil)
 				r.next(len(c.want))
-				if err := r.stop(); err != nil {
+				if err := r.Stop(); err != nil {
 					t.Fatal(err)
 				}
 				same(t, r.records, c.want...)
@@ -88,7 +88,7 @@ func TestAnswerTooLong(t *testing.T) {
 		_, _ = z.Write(bytes.Repeat([]byte(" "), 10<<20))
 		_ = z.Close()
 	})
-	err := read(t, settings(u.url, "http.response.max.bytes", "1MiB"), nil).wait()
+	err := read(t, settings(u.url, "http.response.max.bytes", "1MiB"), nil).Wait()
 	if !connect.IsPermanent(err) || !strings.Contains(err.Error(), "http.response.max.bytes") {
 		t.Errorf("got %v", err)
 	}

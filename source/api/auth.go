@@ -43,7 +43,9 @@ func newAuthenticator(a *Auth, client *http.Client, log *slog.Logger) authentica
 		}, authorize)
 	case refreshType:
 		t := &refreshToken{configured: a.Refresh.Reveal(), file: a.RefreshFile, log: log}
-		t.ask = func(ctx context.Context, refresh string) (*oauth2.Token, error) { return a.oauth2(ctx, client, refresh) }
+		t.ask = func(ctx context.Context, refresh string) (*oauth2.Token, error) {
+			return a.oauth2(ctx, client, refresh)
+		}
 		return newToken(t.exchange, authorize)
 	case "session":
 		return newSession(a, client)

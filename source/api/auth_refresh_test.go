@@ -79,7 +79,7 @@ func TestRefreshTokenRotates(t *testing.T) {
 	for range 3 {
 		r := read(t, refreshing(u, file), nil)
 		r.next(5)
-		if err := r.stop(); err != nil {
+		if err := r.Stop(); err != nil {
 			t.Fatal(err)
 		}
 		s.mu.Lock()
@@ -114,13 +114,13 @@ func TestRefreshTokenWithoutFile(t *testing.T) {
 	}
 	r := start(t, source.(*Source), nil)
 	r.next(5)
-	if err := r.stop(); err != nil {
+	if err := r.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	if text := log.String(); !strings.Contains(text, "set http.auth.oauth2.refresh.token.file") || strings.Contains(text, "secret-") {
 		t.Errorf("the log is %s", text)
 	}
-	err = read(t, refreshing(u, ""), nil).wait()
+	err = read(t, refreshing(u, ""), nil).Wait()
 	if !connect.IsPermanent(err) || !strings.Contains(err.Error(), "check the credentials of http.auth") || strings.Contains(err.Error(), "secret-") {
 		t.Errorf("got %v", err)
 	}
@@ -154,7 +154,7 @@ func TestRefreshTokenFile(t *testing.T) {
 		if all["http.auth.oauth2.refresh.token"] = c.configured; c.configured == "" {
 			delete(all, "http.auth.oauth2.refresh.token")
 		}
-		if err := read(t, all, nil).wait(); !connect.IsPermanent(err) || !strings.Contains(err.Error(), c.want) {
+		if err := read(t, all, nil).Wait(); !connect.IsPermanent(err) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want a permanent error with %q", name, err, c.want)
 		}
 	}

@@ -31,7 +31,7 @@ func TestNow(t *testing.T) {
 			}, func(t *testing.T, u *upstream, open func(...string) *reading) {
 				r := open(append(c.settings, "http.request.params", "t=${now}&s=${now.seconds}&ms=${now.millis}")...)
 				time.Sleep(10 * time.Second)
-				r.stop()
+				r.Stop()
 				if got := u.requests()[0]; got != "/orders"+c.want {
 					t.Errorf("asked %s, want %s", got, c.want)
 				}
@@ -91,7 +91,7 @@ func TestLastModified(t *testing.T) {
 	})
 	r := read(t, settings(u.url), nil)
 	r.next(1)
-	r.until("answers that nothing has changed", func() bool { return unchanged.Load() >= 3 })
+	r.Until("answers that nothing has changed", func() bool { return unchanged.Load() >= 3 })
 	version.Add(1)
 	same(t, r.next(1), `{"id":1} {"id":1}`)
 }
@@ -103,7 +103,7 @@ func TestConnectTimeout(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	err = read(t, settings("https://"+l.Addr().String(), "http.client.connection.timeout.millis", "50", "http.retry.attempts", "1"), nil).wait()
+	err = read(t, settings("https://"+l.Addr().String(), "http.client.connection.timeout.millis", "50", "http.retry.attempts", "1"), nil).Wait()
 	if err == nil || connect.IsPermanent(err) || !strings.Contains(err.Error(), "TLS handshake timeout") {
 		t.Errorf("got %v, want a timeout after which the task restarts", err)
 	}
