@@ -150,7 +150,7 @@ func (p *process) died(t *testing.T) {
 		if !errors.As(err, &exit) || !strings.Contains(exit.Error(), "killed") {
 			t.Fatalf("child ended with %v, want it killed at %s", err, p.step)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("child does not pass %s", p.step)
 	}
 }

@@ -81,12 +81,7 @@ func (w *Worker) repeating(ctx context.Context, t *task, p *pipeline) (map[strin
 }
 
 // offsetsTopic is where the connector's source offsets are kept.
-func (w *Worker) offsetsTopic(c *Connector) string {
-	if c.source.OffsetsTopic != "" {
-		return c.source.OffsetsTopic
-	}
-	return w.settings.OffsetsTopic
-}
+func (w *Worker) offsetsTopic(c *Connector) string { return c.OffsetsTopic(w.settings) }
 
 // offsetsTopic is the store of source offsets. A store takes no more writes after an error: the
 // next attempt opens it again.

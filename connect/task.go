@@ -197,7 +197,10 @@ func (t *task) status() TaskStatus {
 		s.LagRecords, caughtUp = lag()
 	}
 	if source != nil {
-		s.Progress = source.progress.Load()
+		s.Progress, s.Health = source.progress.Load(), source.health.Load()
+		if s.Health != nil && s.Degraded == nil {
+			s.Degraded = s.Health.Warning
+		}
 		s.InFlight = cap(source.free) - len(source.free)
 	}
 	if ms := c.lastRecord.Load(); ms > 0 {
