@@ -26,7 +26,7 @@ func (r *run) scan(ctx context.Context) error {
 	for _, f := range append([]*file{}, r.files...) {
 		r.decide(f, now)
 	}
-	r.report()
+	r.report(now)
 	return nil
 }
 

@@ -21,6 +21,7 @@ type parquetRows struct {
 	out     *output
 	content *content
 	size    int64
+	total   int64 // rows
 	head    []byte
 	schema  *record.Schema
 	columns []parquetColumn
@@ -73,7 +74,7 @@ func newParquet(s *Source, f *file) (*parquetRows, error) {
 		p.schema.Fields = append(p.schema.Fields, record.Field{Name: field.Name(), Schema: schema})
 		p.columns = append(p.columns, read)
 	}
-	p.groups = open.RowGroups()
+	p.groups, p.total = open.RowGroups(), open.NumRows()
 	p.in.line, p.in.lines = f.state.Line, f.state.Line
 	return p, p.seek(f.state.Line)
 }
