@@ -84,7 +84,7 @@ func (s *Source) newContent(f blob) (*content, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	if s.config.Compression == "auto" {
+	if s.config.Compression != "none" {
 		for _, m := range magics {
 			if !bytes.HasPrefix(begin[:n], m.begin) {
 				continue
