@@ -43,6 +43,7 @@ type file struct {
 
 	seen    entry // as listed last
 	last    state // state when no reader had it last
+	inside  int64 // within then
 	stored  bool  // there is a state of it in the offsets, or on its way
 	phase   phase
 	changed time.Time // when size or time were last seen to change, or what is left was read

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"connectd/record"
@@ -26,7 +27,7 @@ func (r *run) scan(ctx context.Context) error {
 	for _, f := range append([]*file{}, r.files...) {
 		r.decide(f, now)
 	}
-	r.report()
+	r.report(now)
 	return nil
 }
 
@@ -125,8 +126,17 @@ func (r *run) identify(unknown []entry, now time.Time) {
 	if len(unknown) == 0 {
 		return
 	}
+	var lost []*file
+	for _, f := range r.files {
+		if !f.lost.IsZero() && f.phase != queued {
+			lost = append(lost, f)
+		}
+	}
 	var looks []*look
 	for _, e := range unknown {
+		if r.ignores(e, lost, now) {
+			continue
+		}
 		l, err := r.lookAt(e)
 		if err != nil {
 			if missing(err) {
@@ -135,12 +145,6 @@ func (r *run) identify(unknown []entry, now time.Time) {
 			l = &look{entry: e} // its reader meets the error again and reports it
 		}
 		looks = append(looks, l)
-	}
-	var lost []*file
-	for _, f := range r.files {
-		if !f.lost.IsZero() && f.phase != queued {
-			lost = append(lost, f)
-		}
 	}
 	for i, f := range r.assign(looks, lost) {
 		if f == nil {
@@ -154,6 +158,16 @@ func (r *run) identify(unknown []entry, now time.Time) {
 			r.finish(f) // cleaned up before, or about to be
 		}
 	}
+}
+
+// ignores says whether e is older than files are read, and none that was read before.
+func (r *run) ignores(e entry, lost []*file, now time.Time) bool {
+	if r.config.IgnoreOlder == 0 || now.Sub(e.mtime) <= r.config.IgnoreOlder {
+		return false
+	}
+	return !slices.ContainsFunc(lost, func(f *file) bool {
+		return f.state.Path == e.path || e.inode != 0 && f.state.Inode == e.inode && f.state.Dev == e.dev
+	})
 }
 
 // add makes a file known that is new.

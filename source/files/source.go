@@ -70,6 +70,7 @@ type run struct {
 	scanned bool     // there was a listing
 	watch   *watch
 	pace    pace
+	logged  time.Time // when the log was told of it last
 
 	sending sync.Mutex // so that marks and batches go out in one order
 	marks   uint64
@@ -203,7 +204,7 @@ func (r *run) returned(f *file) error {
 	if f.state.Offset != f.last.Offset {
 		f.changed = time.Now()
 	}
-	f.last = f.state
+	f.last, f.inside = f.state, f.within()
 	m := f.met
 	switch {
 	case m.stopped:
