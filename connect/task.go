@@ -20,7 +20,9 @@ type task struct {
 	attempt   func(ctx context.Context, t *task) error // runs the source or the sink once
 	backoff   backoff
 
+	before  *predecessors
 	yielded map[string][]byte // the source offsets when another process was seen at work; nil when none was
+	own     map[string]string // source partitions that this task had written then
 
 	cancel context.CancelFunc // of the running goroutine; owned by the connector's loop
 

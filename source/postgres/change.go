@@ -122,11 +122,11 @@ func (st *stream) change(ctx context.Context, kind byte, lsn LSN, m message) err
 	if st.done(lsn) || t == nil || st.source.capture.skip[operations[kind]] && kind != 'U' {
 		return nil
 	}
-	err = st.write(t, kind, lsn, m.rest)
+	err = st.write(ctx, t, kind, lsn, m.rest)
 	if errors.Is(err, errNewLabel) {
 		// The enum has got a label since the table was announced.
 		if t, err = st.rebuild(ctx, t); err == nil {
-			err = st.write(t, kind, lsn, m.rest)
+			err = st.write(ctx, t, kind, lsn, m.rest)
 		}
 	}
 	if err != nil {
@@ -143,12 +143,15 @@ var (
 
 // write decodes the tuples of a change and puts its records into the batch. It copies data, so
 // that cells may point into the batch and it can be called again.
-func (st *stream) write(t *table, kind byte, lsn LSN, data []byte) error {
+func (st *stream) write(ctx context.Context, t *table, kind byte, lsn LSN, data []byte) error {
 	b, k := st.out.batch, st.block(lsn)
 	m := message{rest: b.Copy(data)}
 	part := m.byte()
 	if kind == 'I' {
 		cells, err := t.tuple(b, &m, nil, false)
+		if err == nil && t.reselect != nil {
+			err = st.reselect(ctx, t, data[1:], cells)
+		}
 		if err == nil {
 			st.out.insert(t, cells, k)
 		}
@@ -179,7 +182,11 @@ func (st *stream) write(t *table, kind byte, lsn LSN, data []byte) error {
 	if keyOnly {
 		whole = nil // it has nothing to supply for unchanged large values
 	}
+	tuple := data[len(data)-len(m.rest):]
 	cells, err := t.tuple(b, &m, whole, false)
+	if err == nil && t.reselect != nil {
+		err = st.reselect(ctx, t, tuple, cells)
+	}
 	if err != nil {
 		return err
 	}

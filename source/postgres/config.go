@@ -11,6 +11,7 @@ type Config struct {
 	Connection
 	Replication
 	Capture
+	Columns
 	Snapshot
 	Values
 	Topics
@@ -86,6 +87,7 @@ type Values struct {
 	Binary      string `yaml:"binary.handling.mode" values:"bytes,base64,base64-url-safe,hex" doc:"bytea as octets, or as text in that encoding"`
 	MoneyDigits int    `yaml:"money.fraction.digits" doc:"decimal places of money"`
 	Unavailable string `yaml:"unavailable.value.placeholder" alias:"toasted.value.placeholder!" doc:"what stands for a large value that an update did not change and PostgreSQL therefore did not send; hex: in front of octets"`
+	Compat      string `yaml:"compat.mode" values:"connectd,debezium" doc:"connectd: every value as PostgreSQL has it; debezium: also where Debezium loses or changes it (see docs/migrate-from-debezium.md)"`
 	OnFailure   string `yaml:"event.converting.failure.handling.mode" values:"fail,warn,skip" doc:"what a value without a form does, such as NaN in a precise decimal: fail the task, or become null with (warn) or without (skip) a warning"`
 }
 
@@ -135,10 +137,12 @@ func (c *Config) Defaults() {
 	c.Binary = "bytes"
 	c.MoneyDigits = 2
 	c.Unavailable = "__debezium_unavailable_value"
+	c.Compat = "connectd"
 	c.OnFailure = "fail"
 	c.Delimiter = "."
 	c.Tombstones = true
 	c.HeartbeatPrefix = "__debezium-heartbeat"
 	c.BatchSize = 2048
 	c.Naming, c.SchemaNames, c.FieldNames = schemaNaming, "none", "none"
+	c.Missing, c.Nulls, c.OnError = true, true, "warn"
 }

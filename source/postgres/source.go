@@ -25,6 +25,11 @@ type Source struct {
 	failover  bool            // create the slot as a failover slot: wanted, and the server can
 	protocol  []string        // options of START_REPLICATION that the server's version decides
 	headers   []record.Header // of every record
+
+	masks                   []maskRule
+	columnTypes, dataTypes  patterns // columns whose schemas tell of the database
+	schemaNames, fieldNames adjuster
+	reselectIn, reselectOut patterns
 }
 
 // New makes the source that c describes.
@@ -38,6 +43,9 @@ func New(c *Config, e connect.Env) (connect.Source, error) {
 		return nil, fmt.Errorf("unavailable.value.placeholder: %w", err)
 	}
 	s := &Source{config: c, env: e, log: e.Log, capture: w, forms: f, partition: partition(c.Prefix)}
+	if err := s.shapeColumns(); err != nil {
+		return nil, err
+	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -45,6 +53,30 @@ func New(c *Config, e connect.Env) (connect.Source, error) {
 		s.headers = contextHeaders(c, e)
 	}
 	return s, nil
+}
+
+// shapeColumns prepares what is done to columns.
+func (s *Source) shapeColumns() (err error) {
+	c := s.config
+	s.masks = c.maskRules(func(key string, wrong error) { err = fmt.Errorf("%s: %w", key, wrong) })
+	if err != nil {
+		return err
+	}
+	for _, l := range []struct {
+		key  string
+		list []string
+		into *patterns
+	}{
+		{"column.propagate.source.type", c.ColumnTypes, &s.columnTypes}, {"datatype.propagate.source.type", c.DataTypes, &s.dataTypes},
+		{"reselector.reselect.columns.include.list", c.ReselectIn, &s.reselectIn},
+		{"reselector.reselect.columns.exclude.list", c.ReselectOut, &s.reselectOut},
+	} {
+		if *l.into, err = newPatterns(l.list); err != nil {
+			return fmt.Errorf("%s: %w", l.key, err)
+		}
+	}
+	s.schemaNames, s.fieldNames = adjuster{c.SchemaNames, true}, adjuster{c.FieldNames, false}
+	return nil
 }
 
 // contextHeaders are Debezium's headers of every record.
