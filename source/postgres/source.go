@@ -23,6 +23,7 @@ type Source struct {
 	forms     *forms
 	partition []byte          // of the stored offset
 	failover  bool            // create the slot as a failover slot: wanted, and the server can
+	viaRoot   bool            // changes of partitions come as changes of the partitioned table
 	protocol  []string        // options of START_REPLICATION that the server's version decides
 	headers   []record.Header // of every record
 
@@ -42,7 +43,7 @@ func New(c *Config, e connect.Env) (connect.Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unavailable.value.placeholder: %w", err)
 	}
-	s := &Source{config: c, env: e, log: e.Log, capture: w, forms: f, partition: partition(c.Prefix)}
+	s := &Source{config: c, env: e, log: e.Log, capture: w, forms: f, partition: partition(c.Prefix), viaRoot: c.ViaRoot}
 	if err := s.shapeColumns(); err != nil {
 		return nil, err
 	}
@@ -123,6 +124,9 @@ func (s *Source) run(ctx context.Context, t *connect.SourceTask) error {
 		return s.snapshotOnly(ctx, t, catalog, tables, stored)
 	}
 	if err := s.publish(ctx, catalog, tables); err != nil {
+		return err
+	}
+	if err := s.restrict(ctx, catalog, tables); err != nil {
 		return err
 	}
 	slot, err := s.slot(ctx, catalog)
