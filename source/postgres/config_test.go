@@ -53,7 +53,7 @@ func TestConfigProblems(t *testing.T) {
 		{"topic.prefix", "a b", "is not a topic prefix"},
 		{"slot.stream.params", "x", "is not an option"},
 		{"slot.retained.max.bytes", "-1", "10GiB"},
-		{"transaction.memory.max.bytes", "-1", "8MiB"},
+		{"transaction.memory.max.bytes", "1000", "1MiB or more"},
 		{"database.port", "99999", "write 1 to 65535"},
 		{"unavailable.value.placeholder", "hex:zz", "hexadecimal"},
 	} {

@@ -79,7 +79,7 @@ func onMajor(t *testing.T, major int, d *database) {
 
 	d.exec(t, "UPDATE a SET n = 1 WHERE id = 1", "DELETE FROM a WHERE id = 1", "TRUNCATE a")
 	wantOps(t, r.next(4), `u public.a {"id":1}`, `d public.a {"id":1}`, `tombstone public.a {"id":1}`, `t public.a `)
-	d.exec(t, fmt.Sprintf("INSERT INTO a (id, n) SELECT g, 1 FROM generate_series(3, 1002) g"))
+	d.exec(t, "INSERT INTO a (id, n) SELECT g, 1 FROM generate_series(3, 1002) g")
 	r.until("some of a transaction", func() bool { return len(r.records) > 100 })
 	if err := r.stop(); err != nil {
 		t.Fatal(err)

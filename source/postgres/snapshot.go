@@ -153,7 +153,7 @@ func (s *Source) read(ctx context.Context, t *connect.SourceTask, c *catalog, ta
 func (sn *snapshot) prepare(ctx context.Context, c *catalog, tables []relation) error {
 	cfg := sn.source.config
 	tables = slices.DeleteFunc(slices.Clone(tables), func(r relation) bool {
-		if cfg.ViaRoot && r.partition || !cfg.ViaRoot && r.parent {
+		if viaRoot := sn.source.viaRoot; viaRoot && r.partition || !viaRoot && r.parent {
 			return true // its rows are read under the other name
 		}
 		return !sn.source.capture.inSnapshot(r.schema, r.table)

@@ -55,17 +55,26 @@ func (p tableRange) sql() string {
 		names[i] = identifier(c.name)
 	}
 	columns, from := strings.Join(names, ", "), p.table.relation.sql()
-	switch {
-	case p.table.computed && p.whole:
-		return fmt.Sprintf("COPY (SELECT %s FROM ONLY %s) TO STDOUT", columns, from)
-	case p.table.relation.parent:
-		return fmt.Sprintf("COPY (SELECT %s FROM %s) TO STDOUT", columns, from)
-	case p.whole:
+	if p.whole && !p.table.computed && !p.table.relation.parent && p.table.relation.filter == "" {
 		return fmt.Sprintf("COPY %s (%s) TO STDOUT", from, columns)
-	case p.to == 0:
-		return fmt.Sprintf("COPY (SELECT %s FROM ONLY %s WHERE ctid >= '(%d,0)') TO STDOUT", columns, from, p.from)
 	}
-	return fmt.Sprintf("COPY (SELECT %s FROM ONLY %s WHERE ctid >= '(%d,0)' AND ctid < '(%d,0)') TO STDOUT", columns, from, p.from, p.to)
+	if !p.table.relation.parent {
+		from = "ONLY " + from
+	}
+	var where []string
+	if !p.whole {
+		where = append(where, fmt.Sprintf("ctid >= '(%d,0)'", p.from))
+		if p.to > 0 {
+			where = append(where, fmt.Sprintf("ctid < '(%d,0)'", p.to))
+		}
+	}
+	if f := p.table.relation.filter; f != "" {
+		where = append(where, "("+f+")")
+	}
+	if len(where) > 0 {
+		from += " WHERE " + strings.Join(where, " AND ")
+	}
+	return fmt.Sprintf("COPY (SELECT %s FROM %s) TO STDOUT", columns, from)
 }
 
 // rows is an io.Writer that is called with each row of a COPY.

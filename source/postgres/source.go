@@ -23,6 +23,7 @@ type Source struct {
 	forms     *forms
 	partition []byte          // of the stored offset
 	failover  bool            // create the slot as a failover slot: wanted, and the server can
+	viaRoot   bool            // changes of partitions come as changes of the partitioned table
 	protocol  []string        // options of START_REPLICATION that the server's version decides
 	headers   []record.Header // of every record
 
@@ -49,7 +50,7 @@ func New(c *Config, e connect.Env) (connect.Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unavailable.value.placeholder: %w", err)
 	}
-	s := &Source{config: c, env: e, log: e.Log, capture: w, forms: f, partition: partition(c.Prefix), noTable: newOrigin(c, "", ""), backlogFrom: backlogFrom, backlogSpan: backlogSpan}
+	s := &Source{config: c, env: e, log: e.Log, capture: w, forms: f, partition: partition(c.Prefix), noTable: newOrigin(c, "", ""), backlogFrom: backlogFrom, backlogSpan: backlogSpan, viaRoot: c.ViaRoot}
 	if s.messages, err = newMessages(c, f); err != nil {
 		return nil, fmt.Errorf("message.prefix.include.list, message.prefix.exclude.list: %w", err)
 	}
@@ -139,6 +140,9 @@ func (s *Source) run(ctx context.Context, t *connect.SourceTask) error {
 		return err
 	}
 	if err := s.setIdentities(ctx, catalog, tables); err != nil {
+		return err
+	}
+	if err := s.restrict(ctx, catalog, tables); err != nil {
 		return err
 	}
 	slot, err := s.slot(ctx, catalog)

@@ -38,6 +38,7 @@ func (st *stream) blockBegin(m message) error {
 		return err
 	}
 	st.spools.begin(id)
+	st.reader.behind = true // nothing of it is wanted before it commits
 	return nil
 }
 

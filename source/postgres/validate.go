@@ -47,8 +47,8 @@ func (c *Config) Validate(r *config.Report) {
 	if c.RetainedMax < 0 {
 		r.Errorf("slot.retained.max.bytes", "is negative; write a size such as 10GiB, or 0")
 	}
-	if c.TxMemory < 0 {
-		r.Errorf("transaction.memory.max.bytes", "is negative; write a size such as 8MiB, or 0")
+	if c.TxMemory != 0 && c.TxMemory < 1<<20 {
+		r.Errorf("transaction.memory.max.bytes", "is %s; write 1MiB or more, or 0", c.TxMemory)
 	}
 	if c.StatusInterval <= 0 {
 		r.Errorf("status.update.interval.ms", "is not an interval; write 1 or more")
