@@ -45,9 +45,13 @@ var randomTypes = []randomType{
 	}, "to_json((extract(epoch from %s) * 1000000)::bigint)"},
 	{"timestamptz", func(r *rand.Rand) string { return fmt.Sprintf("to_timestamp(%d.%06d)", r.IntN(2e9), r.IntN(1e6)) },
 		`to_json(to_char(%s AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))`},
-	{"time", func(r *rand.Rand) string { return fmt.Sprintf("time '00:00' + %d * interval '1 microsecond'", r.Int64N(86_400_000_000)) },
+	{"time", func(r *rand.Rand) string {
+		return fmt.Sprintf("time '00:00' + %d * interval '1 microsecond'", r.Int64N(86_400_000_000))
+	},
 		"to_json((extract(epoch from %s) * 1000000)::bigint)"},
-	{"jsonb", func(r *rand.Rand) string { return quotedText(fmt.Sprintf(`{"b": [%d, null], "a\n": "ü"}`, r.IntN(10))) }, "to_json(%s::text)"},
+	{"jsonb", func(r *rand.Rand) string {
+		return quotedText(fmt.Sprintf(`{"b": [%d, null], "a\n": "ü"}`, r.IntN(10)))
+	}, "to_json(%s::text)"},
 	{"text[]", func(r *rand.Rand) string {
 		return fmt.Sprintf(`ARRAY['a,b', NULL, '%d"\', '{}']::text[]`, r.IntN(10))
 	}, "array_to_json(%s)"},
