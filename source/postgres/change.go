@@ -18,9 +18,18 @@ func (st *stream) handle(ctx context.Context, lsn LSN, data []byte) error {
 	if len(data) == 0 {
 		return errTruncated
 	}
+	if st.spools.current != nil {
+		return st.streamed(lsn, data)
+	}
 	m := message{rest: data[1:]}
 	var err error
 	switch kind := data[0]; kind {
+	case 'c':
+		return st.blockCommit(ctx, m)
+	case 'S':
+		err = st.blockBegin(m)
+	case 'A':
+		err = st.blockAbort(m)
 	case 'I', 'U', 'D':
 		err = st.change(ctx, kind, lsn, m)
 	case 'B':
@@ -54,7 +63,7 @@ func (st *stream) handle(ctx context.Context, lsn LSN, data []byte) error {
 		err = st.from(m)
 	case 'Y': // a type: the catalog says more of it
 	default:
-		err = fmt.Errorf("a message of kind %q, which protocol version 1 does not have", kind)
+		err = fmt.Errorf("a message of kind %q, which protocol version 2 does not have", kind)
 	}
 	if err == nil {
 		return nil
@@ -68,6 +77,10 @@ func (st *stream) handle(ctx context.Context, lsn LSN, data []byte) error {
 
 // commit ends a transaction: the position is behind it.
 func (st *stream) commit(end LSN) {
+	if end <= st.resume.commit {
+		st.tx.open = false // the slot was behind the position
+		return
+	}
 	st.pos = position{commit: end, lsn: end, txID: st.tx.id, tsMicros: st.tx.tsMicros, message: "COMMIT"}
 	st.walEnd = max(st.walEnd, end)
 	st.lastCommit = end
@@ -84,6 +97,9 @@ func (st *stream) done(lsn LSN) bool {
 		st.tx.lsn, st.tx.same = lsn, 1
 	}
 	r := &st.resume
+	if st.tx.end < r.commit {
+		return true // the slot was behind the position
+	}
 	if r.txEnd == 0 || r.txEnd != st.tx.end {
 		return false
 	}

@@ -42,15 +42,18 @@ type Replication struct {
 	Slot           string        `yaml:"slot.name" doc:"replication slot, created if missing"`
 	DropSlot       bool          `yaml:"slot.drop.on.stop" doc:"drop the slot when the connector stops in good order; what changes until the next start is then lost"`
 	Failover       bool          `yaml:"slot.failover" doc:"create the slot so that standbys keep a copy of it (PostgreSQL 17)"`
-	SlotRetries    int           `yaml:"slot.max.retries" doc:"how often to wait for a slot that another reader uses before the task fails"`
+	SlotRetries    int           `yaml:"slot.max.retries" doc:"how often to wait for a slot that another reader uses before the task is restarted"`
 	SlotRetryDelay time.Duration `yaml:"slot.retry.delay.ms" doc:"longest pause between two such attempts"`
+	RetainedMax    config.Size   `yaml:"slot.retained.max.bytes" doc:"WAL that the slot may keep on the server's disk: from half of it on, or when it is near at the rate of the last minutes, the log and the status warn, and nothing else happens; max_slot_wal_keep_size counts when it is smaller; 0 for that alone"`
 	StreamParams   string        `yaml:"slot.stream.params" doc:"further options of START_REPLICATION: name=value;name=value"`
 	Publication    string        `yaml:"publication.name" doc:"publication to read, created if publication.autocreate.mode says so"`
 	Autocreate     string        `yaml:"publication.autocreate.mode" values:"disabled,all_tables,filtered,no_tables" doc:"whether a missing publication is created, and for which tables; filtered also adds captured tables to one that exists"`
 	Identities     []string      `yaml:"replica.identity.autoset.values" doc:"replica identities to set at the start: regex:FULL, regex:DEFAULT, regex:NOTHING or regex:INDEX name; the role has to own the tables"`
 	ViaRoot        bool          `yaml:"publish.via.partition.root" doc:"when the publication is created: publish changes of partitions as changes of the partitioned table"`
+	TxMemory       config.Size   `yaml:"transaction.memory.max.bytes" doc:"memory for the changes of large transactions, which PostgreSQL 14 and newer send before they commit; what does not fit goes to a temporary file until then; 0 leaves them to the server, which is slower"`
+	CatchUp        string        `yaml:"catch.up.mode" values:"auto,off" doc:"how a slot is read that is far behind: auto, in bulk by SQL until the rest is about a second's work, or as ever where the server refuses or lsn.flush.mode is manual; off, always by the streaming protocol"`
 	FlushMode      string        `yaml:"lsn.flush.mode" alias:"flush.lsn.source!" values:"connector,manual,connector_and_driver" doc:"who tells PostgreSQL which WAL is no longer needed; manual: somebody else"`
-	Mismatch       string        `yaml:"offset.mismatch.strategy" values:"no_validation,trust_offset,trust_slot,trust_greater_lsn" doc:"what to do when the slot is ahead of the stored offset: stop (trust_offset), or go on from the slot"`
+	Mismatch       string        `yaml:"offset.mismatch.strategy" values:"no_validation,trust_offset,trust_slot,trust_greater_lsn" doc:"what to do when slot and stored offset do not fit: stop (trust_offset); go on from the slot when it is ahead of the offset (no_validation, trust_greater_lsn), and also when the offset is ahead of the server's WAL (trust_slot)"`
 	Xmin           time.Duration `yaml:"xmin.fetch.interval.ms" doc:"how often to read the slot's catalog_xmin for source.xmin; 0 for never: source.xmin is then null"`
 	StatusInterval time.Duration `yaml:"status.update.interval.ms" doc:"how often PostgreSQL is told that the connector is alive and which WAL it no longer needs"`
 }
@@ -128,8 +131,11 @@ func (c *Config) Defaults() {
 	c.Slot = "debezium"
 	c.SlotRetries = 6
 	c.SlotRetryDelay = 10 * time.Second
+	c.RetainedMax = 10 << 30
 	c.Publication = "dbz_publication"
 	c.Autocreate = "filtered"
+	c.TxMemory = 8 << 20
+	c.CatchUp = "auto"
 	c.FlushMode = "connector"
 	c.Mismatch = "trust_offset"
 	c.StatusInterval = 10 * time.Second

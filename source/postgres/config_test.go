@@ -52,6 +52,8 @@ func TestConfigProblems(t *testing.T) {
 		{"snapshot.max.threads", "0", "write 1 to 64"},
 		{"topic.prefix", "a b", "is not a topic prefix"},
 		{"slot.stream.params", "x", "is not an option"},
+		{"slot.retained.max.bytes", "-1", "10GiB"},
+		{"transaction.memory.max.bytes", "-1", "8MiB"},
 		{"database.port", "99999", "write 1 to 65535"},
 		{"unavailable.value.placeholder", "hex:zz", "hexadecimal"},
 	} {

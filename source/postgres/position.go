@@ -26,6 +26,7 @@ type position struct {
 
 	snapshot string // "", or Debezium's INITIAL while and directly after a snapshot
 	done     bool   // snapshot completed
+	loose    bool   // Debezium's, after a snapshot and before the first change: the slot says where to start
 }
 
 // storedOffset is a position in Debezium's JSON form, with our two keys for a position inside a
@@ -80,6 +81,9 @@ func parsePosition(offset []byte) (position, error) {
 	if len(o.Snapshot) > 0 && string(o.Snapshot) != "null" && string(o.Snapshot) != "false" {
 		p.snapshot = "INITIAL"
 		p.done = o.Completed || o.Last && o.Snapshot[0] == 't' // older versions: snapshot true
+		// Its lsn is where the WAL ended when the snapshot was read. The snapshot shows what was
+		// committed before the slot was made, which is earlier.
+		p.loose = p.done && o.Commit == nil
 	}
 	return p, nil
 }

@@ -44,6 +44,12 @@ func (c *Config) Validate(r *config.Report) {
 	if c.SlotRetries < 0 {
 		r.Errorf("slot.max.retries", "is %d; write 0 or more", c.SlotRetries)
 	}
+	if c.RetainedMax < 0 {
+		r.Errorf("slot.retained.max.bytes", "is negative; write a size such as 10GiB, or 0")
+	}
+	if c.TxMemory < 0 {
+		r.Errorf("transaction.memory.max.bytes", "is negative; write a size such as 8MiB, or 0")
+	}
 	if c.StatusInterval <= 0 {
 		r.Errorf("status.update.interval.ms", "is not an interval; write 1 or more")
 	}
