@@ -11,8 +11,16 @@ import (
 func offline(t *table) *stream {
 	c := new(Config)
 	c.Defaults()
+	f, err := newForms(c)
+	if err != nil {
+		panic(err) // the defaults are valid
+	}
+	m, err := newMessages(c, f)
+	if err != nil {
+		panic(err)
+	}
 	st := &stream{
-		source: &Source{config: c, capture: &capture{}},
+		source: &Source{config: c, capture: &capture{}, forms: f, messages: m, noTable: newOrigin(c, "", "")},
 		reader: &coalescer{},
 		out:    output{config: c},
 		tables: map[uint32]*table{t.id: t},

@@ -1,9 +1,11 @@
 package postgres
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"testing"
 
@@ -145,6 +147,8 @@ func everyForm(t testing.TB) *table {
 		f.plain(record.Int64Type, "", decodeInt, record.OfInt(0)), f.text(""), f.numeric(-1), f.numeric(12<<16 + 2 + 4),
 		f.zonedTimestamp(-1), f.timestamp(-1), f.date(), f.time(-1), f.interval(), f.bytea(), f.hstore(), f.point(), f.money(),
 		f.bits("bit", 9), f.array(f.numeric(-1), &pgType{delim: ','}, 1), f.enum(&pgType{labels: []string{"a"}}),
+		f.vector("", record.Float32Type, decodeFloat32), f.sparse(), f.geometry("", ""), masked(f.text(""), maskRule{digest: sha256.New, java: true}),
+		{schema: f.date().schema, decode: debeziumDate(true)}, {schema: f.bytea().schema, decode: debeziumGeometric},
 	} {
 		schema := made.schema
 		out.columns = append(out.columns, column{name: fmt.Sprint("c", i), cell: i, decode: made.decode, unchanged: made.unchanged, absent: made.zero})
@@ -155,6 +159,14 @@ func everyForm(t testing.TB) *table {
 	out.record = &record.Table{Row: row, Envelope: envelopeSchema("t", row),
 		Key: &record.Schema{Type: record.StructType, Fields: row.Fields[:1]}}
 	return out
+}
+
+// masked is f with its values masked.
+func masked(f form, k maskRule) form {
+	s := &Source{forms: &forms{}, masks: []maskRule{k}}
+	s.masks[0].columns = patterns{regexp.MustCompile("")}
+	f.decode = s.mask("", f, 20, true).decoder(f.decode)
+	return f
 }
 
 // tupleOf is a tuple of texts.
@@ -169,7 +181,8 @@ func tupleOf(texts ...string) []byte {
 
 // fullTuple has a value for every column of everyForm.
 var fullTuple = tupleOf("1", "text", "1.50", "2.50", "2016-11-04 11:51:30.123456+00", "2016-11-04 11:51:30", "2016-11-04", "11:51:30",
-	"P1DT1S", `\x01`, `"a"=>"b", "n"=>NULL`, "(1,2)", "$1.00", "100000001", `{1.5,NULL,{2}}`, "a")
+	"P1DT1S", `\x01`, `"a"=>"b", "n"=>NULL`, "(1,2)", "$1.00", "100000001", `{1.5,NULL,{2}}`, "a",
+	"[1,2]", "{1:2,3:4.5}/7", "0101000020730C00001C7C613255DE6540787AA52C435C42C0", "secret", "0044-03-15 BC", "<(1,2),3e5>")
 
 // seedMessages are whole messages of each kind.
 func seedMessages() [][]byte {
@@ -182,6 +195,9 @@ func seedMessages() [][]byte {
 		slices.Concat([]byte{'T', 0, 0, 0, 1, 0}, id),
 		slices.Concat([]byte{'B'}, make([]byte, 20)),
 		slices.Concat([]byte{'C'}, make([]byte, 25)),
+		slices.Concat([]byte{'M', 1}, make([]byte, 8), []byte("prefix\x00\x00\x00\x00\x03abc")),
+		slices.Concat([]byte{'M', 0}, make([]byte, 8), []byte("\x00\x00\x00\x00\x00")),
+		slices.Concat([]byte{'O'}, make([]byte, 8), []byte("origin\x00")),
 	}
 }
 
@@ -194,6 +210,7 @@ func tryMessage(t *testing.T, table *table, data []byte) {
 		return
 	}
 	st := offline(table)
+	st.out.transactions = &transactions{}
 	before := string(data)
 	err := st.handle(t.Context(), 7, data)
 	if string(data) != before {

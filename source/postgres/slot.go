@@ -62,6 +62,22 @@ func (s *Source) slot(ctx context.Context, c *catalog) (slot, error) {
 	return k, nil
 }
 
+// settledSlot is the slot when nobody is creating it any more. A slot that is being created has no
+// position, and is gone when its creation is interrupted: by the end of the process before, say.
+func (s *Source) settledSlot(ctx context.Context, c *catalog) (slot, error) {
+	limit := time.Now().Add(time.Duration(s.config.SlotRetries) * s.config.SlotRetryDelay)
+	for wait := firstSlotPause; ; wait = min(2*wait, s.config.SlotRetryDelay) {
+		k, err := s.slot(ctx, c)
+		if err != nil || k.missing || k.lost || k.confirmed != 0 || time.Now().After(limit) {
+			return k, err
+		}
+		s.log.Warn("waiting for the slot, which is being created", "slot", s.config.Slot)
+		if err := pause(ctx, max(wait, time.Millisecond)); err != nil {
+			return k, err
+		}
+	}
+}
+
 // createSlot creates the slot on conn and returns where its changes begin and the snapshot that
 // shows everything before them, which lives until the next command on conn.
 func (s *Source) createSlot(ctx context.Context, conn *pgconn.PgConn) (LSN, string, error) {

@@ -145,7 +145,7 @@ func (s *Source) run(ctx context.Context, t *connect.SourceTask) error {
 	if err := s.restrict(ctx, catalog, tables); err != nil {
 		return err
 	}
-	slot, err := s.slot(ctx, catalog)
+	slot, err := s.settledSlot(ctx, catalog)
 	if err != nil {
 		return err
 	}
