@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -54,9 +55,17 @@ func TestMessages(t *testing.T) {
 // changes: none may be lost or come twice.
 func TestMessagesAndRestarts(t *testing.T) {
 	t.Parallel()
+	t.Run("stream", func(t *testing.T) { testMessagesAndRestarts(t, math.MaxInt64) })
+	t.Run("by SQL", func(t *testing.T) { testMessagesAndRestarts(t, 1) })
+}
+
+// testMessagesAndRestarts reads a backlog of so much WAL by SQL.
+func testMessagesAndRestarts(t *testing.T, backlogFrom LSN) {
 	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY)").publish(t, "a")
-	c := d.config(t, "table.include.list", "public.a", "snapshot.mode", "no_data", "max.batch.size", "3")
-	r := start(t, c, nil).streaming()
+	begin := func(offset []byte) *reading {
+		return d.startBehind(t, backlogFrom, 1<<30, offset, "table.include.list", "public.a", "max.batch.size", "3")
+	}
+	r := begin(nil).streaming()
 	d.exec(t, `DO $$ BEGIN FOR i IN 1..15 LOOP
 		FOR j IN 1..3 LOOP
 			PERFORM pg_logical_emit_message(false, 'out', i || '.' || j);
@@ -72,7 +81,7 @@ func TestMessagesAndRestarts(t *testing.T) {
 		}
 		all = append(all, r.records...)
 		if len(all) < want {
-			r = start(t, c, r.offset)
+			r = begin(r.offset)
 		}
 	}
 	seen := map[string]int{}
