@@ -39,6 +39,7 @@ func shown(v record.Value) string {
 func TestDecode(t *testing.T) {
 	precise := &forms{values: &decode(t, seed).Values, placeholder: []byte("ph")}
 	hexed := &forms{values: &decode(t, with(seed, "binary.handling.mode", "base64-url-safe", "time.precision.mode", "nanoseconds", "interval.handling.mode", "string")).Values}
+	wholeMoney := &forms{values: &decode(t, with(seed, "money.fraction.digits", "0")).Values}
 	array := precise.array(precise.text(""), &pgType{delim: ','}, 1)
 	for _, c := range []struct {
 		form form
@@ -53,6 +54,8 @@ func TestDecode(t *testing.T) {
 		{precise.variableScale(), "1000.000", "[0 A+g=]"},
 		{precise.variableScale(), "-123456789012345678901234567890.5", "[1 8GrlYFxdeTaw8YmTxw==]"},
 		{precise.money(), "$12,345.60", "12345.60"},
+		{wholeMoney.money(), "-$9,999.50", "-10000"},
+		{wholeMoney.money(), "$0.49", "0"},
 		{precise.date(), "20000-02-29", "6585381"},
 		{precise.date(), "0001-12-31 BC", "-719163"},
 		{precise.date(), "1969-12-31", "-1"},

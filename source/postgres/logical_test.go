@@ -94,3 +94,29 @@ func testMessagesAndRestarts(t *testing.T, backlogFrom LSN) {
 		t.Errorf("%d different records, want %d", len(seen), want)
 	}
 }
+
+// TestSchemasOfTopics has the schemas of the records that belong to no table.
+func TestSchemasOfTopics(t *testing.T) {
+	t.Parallel()
+	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY)").publish(t, "a")
+	r := startWith(t, d.config(t, "table.include.list", "public.a", "snapshot.mode", "no_data", "provide.transaction.metadata", "true"), nil, true).streaming()
+	d.exec(t, "SELECT pg_logical_emit_message(true, 'p', 'x')")
+	r.next(3)
+	const str, optional = `{"type":"string","optional":false,"field":"`, `{"type":"string","optional":true,"field":"`
+	const block = `{"type":"struct","fields":[` + str + `id"},{"type":"int64","optional":false,"field":"total_order"},{"type":"int64","optional":false,"field":"data_collection_order"}],"optional":true,"name":"event.block","version":1,"field":"transaction"}`
+	for i, want := range [][2]string{
+		{`{"type":"struct","fields":[` + str + `id"}],"optional":false,"name":"io.debezium.connector.common.TransactionMetadataKey","version":1}`,
+			`{"type":"struct","fields":[` + str + `status"},` + str + `id"},{"type":"int64","optional":true,"field":"event_count"},{"type":"array","items":{"type":"struct","fields":[` +
+				str + `data_collection"},{"type":"int64","optional":false,"field":"event_count"}],"optional":true,"name":"event.collection","version":1},"optional":true,"field":"data_collections"},` +
+				`{"type":"int64","optional":false,"field":"ts_ms"}],"optional":false,"name":"io.debezium.connector.common.TransactionMetadataValue","version":1}`},
+		{`{"type":"struct","fields":[` + optional + `prefix"}],"optional":false,"name":"io.debezium.connector.postgresql.MessageKey","version":1}`,
+			block + `,{"type":"struct","fields":[` + optional + `prefix"},{"type":"bytes","optional":true,"field":"content"}],"optional":false,"name":"io.debezium.connector.postgresql.Message","version":1,"field":"message"}],` +
+				`"optional":false,"name":"io.debezium.connector.postgresql.MessageValue","version":1}`},
+	} {
+		key := string(member(fieldsOf(t, []byte(r.records[i].key)), "schema"))
+		value := string(member(fieldsOf(t, []byte(r.records[i].value)), "schema"))
+		if key != want[0] || !strings.HasSuffix(value, want[1]) {
+			t.Errorf("record %d:\n key %s\nwant %s\n value %s\nwant %s", i, key, want[0], value, want[1])
+		}
+	}
+}
