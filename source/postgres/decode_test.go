@@ -205,15 +205,17 @@ func seedMessages() [][]byte {
 }
 
 // tryMessage handles data, which may be anything: a wrong row or a panic is a failure.
-func tryMessage(t *testing.T, table *table, data []byte) {
+func tryMessage(t *testing.T, st *stream, table *table, data []byte) {
 	t.Helper()
 	if len(data) > 0 && data[0] == 'R' {
 		m := message{rest: data[1:]}
 		_, _ = m.relation() // what it announces is then read from a catalog
 		return
 	}
-	st := offline(table)
+	st.out.batch.Reset()
+	st.out.take(st.out.batch)
 	st.out.transactions = &transactions{}
+	st.tx, st.pos, st.spools = transaction{}, position{}, spools{}
 	before := string(data)
 	err := st.handle(t.Context(), 7, data)
 	if string(data) != before {
@@ -237,6 +239,7 @@ func tryMessage(t *testing.T, table *table, data []byte) {
 // TestBrokenMessages cuts messages off at each byte, and puts bytes with a meaning at each place.
 func TestBrokenMessages(t *testing.T) {
 	table := everyForm(t)
+	again := offline(table)
 	for _, whole := range seedMessages() {
 		for end := range whole {
 			st := offline(table)
@@ -246,7 +249,7 @@ func TestBrokenMessages(t *testing.T) {
 			for _, c := range []byte("\x00\x01\xff\x7f{}\"\\nu,()=-:. T") {
 				broken := slices.Clone(whole)
 				broken[end] = c
-				tryMessage(t, table, broken)
+				tryMessage(t, again, table, broken)
 			}
 		}
 	}
@@ -259,7 +262,8 @@ func FuzzMessage(f *testing.F) {
 		f.Add(m)
 	}
 	f.Add([]byte("R\x00\x00\x00\x01public\x00t\x00d\x00\x01\x00id\x00\x00\x00\x00\x17\xff\xff\xff\xff"))
-	f.Fuzz(func(t *testing.T, data []byte) { tryMessage(t, table, data) })
+	st := offline(table)
+	f.Fuzz(func(t *testing.T, data []byte) { tryMessage(t, st, table, data) })
 }
 
 // FuzzCopy does the same with rows of COPY.

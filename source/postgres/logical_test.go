@@ -55,8 +55,8 @@ func TestMessages(t *testing.T) {
 // changes: none may be lost or come twice.
 func TestMessagesAndRestarts(t *testing.T) {
 	t.Parallel()
-	t.Run("stream", func(t *testing.T) { testMessagesAndRestarts(t, math.MaxInt64) })
-	t.Run("by SQL", func(t *testing.T) { testMessagesAndRestarts(t, 1) })
+	t.Run("stream", func(t *testing.T) { t.Parallel(); testMessagesAndRestarts(t, math.MaxInt64) })
+	t.Run("by SQL", func(t *testing.T) { t.Parallel(); testMessagesAndRestarts(t, 1) })
 }
 
 // testMessagesAndRestarts reads a backlog of so much WAL by SQL.

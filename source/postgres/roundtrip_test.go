@@ -264,7 +264,7 @@ func TestRoundTrip(t *testing.T) {
 			seed = uint64(time.Now().UnixNano())
 		}
 		if *roundTripSeed == 0 || i == 0 {
-			t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { roundTrip(t, rand.New(rand.NewPCG(seed, 1))) })
+			t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { t.Parallel(); roundTrip(t, rand.New(rand.NewPCG(seed, 1))) })
 		}
 	}
 }

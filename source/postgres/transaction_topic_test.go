@@ -12,9 +12,9 @@ import (
 // end once, the blocks must be numbered without a gap, and the ends must say how many there were.
 func TestTransactions(t *testing.T) {
 	t.Parallel()
-	t.Run("whole", func(t *testing.T) { testTransactions(t, 30, 4, math.MaxInt64, false) })
-	t.Run("by SQL", func(t *testing.T) { testTransactions(t, 30, 4, 1, false) })
-	t.Run("in blocks", func(t *testing.T) { testTransactions(t, 2000, 300, math.MaxInt64, true) })
+	t.Run("whole", func(t *testing.T) { t.Parallel(); testTransactions(t, 30, 4, math.MaxInt64, false) })
+	t.Run("by SQL", func(t *testing.T) { t.Parallel(); testTransactions(t, 30, 4, 1, false) })
+	t.Run("in blocks", func(t *testing.T) { t.Parallel(); testTransactions(t, 2000, 300, math.MaxInt64, true) })
 }
 
 // testTransactions has so many rows in each transaction and records in each batch. A backlog of so
