@@ -37,18 +37,15 @@ func (st *stream) handle(ctx context.Context, lsn LSN, data []byte) error {
 		st.tx = transaction{open: true, end: end, tsMicros: ts + postgresEpoch, id: id}
 		st.reader.behind = st.out.now/1000-st.tx.tsMicros > behindBy.Microseconds()
 		if err = m.err(); err == nil {
-			err = st.refreshXmin(ctx)
-		}
-		if err == nil && st.out.transactions != nil {
-			err = st.beginTransaction(ctx, lsn)
+			err = st.opened(ctx, lsn)
 		}
 	case 'C':
 		m.byte()   // flags, unused
 		m.uint64() // LSN of the commit record
 		end := LSN(m.uint64())
 		m.uint64() // commit time, which the begin has told
-		if err = m.err(); err == nil && st.out.transactions != nil {
-			err = st.endTransaction(ctx, end)
+		if err = m.err(); err == nil {
+			err = st.closing(ctx, end)
 		}
 		if err == nil {
 			st.commit(end)

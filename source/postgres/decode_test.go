@@ -39,6 +39,7 @@ func shown(v record.Value) string {
 func TestDecode(t *testing.T) {
 	precise := &forms{values: &decode(t, seed).Values, placeholder: []byte("ph")}
 	hexed := &forms{values: &decode(t, with(seed, "binary.handling.mode", "base64-url-safe", "time.precision.mode", "nanoseconds", "interval.handling.mode", "string")).Values}
+	wholeMoney := &forms{values: &decode(t, with(seed, "money.fraction.digits", "0")).Values}
 	array := precise.array(precise.text(""), &pgType{delim: ','}, 1)
 	for _, c := range []struct {
 		form form
@@ -53,6 +54,8 @@ func TestDecode(t *testing.T) {
 		{precise.variableScale(), "1000.000", "[0 A+g=]"},
 		{precise.variableScale(), "-123456789012345678901234567890.5", "[1 8GrlYFxdeTaw8YmTxw==]"},
 		{precise.money(), "$12,345.60", "12345.60"},
+		{wholeMoney.money(), "-$9,999.50", "-10000"},
+		{wholeMoney.money(), "$0.49", "0"},
 		{precise.date(), "20000-02-29", "6585381"},
 		{precise.date(), "0001-12-31 BC", "-719163"},
 		{precise.date(), "1969-12-31", "-1"},
@@ -202,15 +205,17 @@ func seedMessages() [][]byte {
 }
 
 // tryMessage handles data, which may be anything: a wrong row or a panic is a failure.
-func tryMessage(t *testing.T, table *table, data []byte) {
+func tryMessage(t *testing.T, st *stream, table *table, data []byte) {
 	t.Helper()
 	if len(data) > 0 && data[0] == 'R' {
 		m := message{rest: data[1:]}
 		_, _ = m.relation() // what it announces is then read from a catalog
 		return
 	}
-	st := offline(table)
+	st.out.batch.Reset()
+	st.out.take(st.out.batch)
 	st.out.transactions = &transactions{}
+	st.tx, st.pos, st.spools = transaction{}, position{}, spools{}
 	before := string(data)
 	err := st.handle(t.Context(), 7, data)
 	if string(data) != before {
@@ -234,6 +239,7 @@ func tryMessage(t *testing.T, table *table, data []byte) {
 // TestBrokenMessages cuts messages off at each byte, and puts bytes with a meaning at each place.
 func TestBrokenMessages(t *testing.T) {
 	table := everyForm(t)
+	again := offline(table)
 	for _, whole := range seedMessages() {
 		for end := range whole {
 			st := offline(table)
@@ -243,7 +249,7 @@ func TestBrokenMessages(t *testing.T) {
 			for _, c := range []byte("\x00\x01\xff\x7f{}\"\\nu,()=-:. T") {
 				broken := slices.Clone(whole)
 				broken[end] = c
-				tryMessage(t, table, broken)
+				tryMessage(t, again, table, broken)
 			}
 		}
 	}
@@ -256,7 +262,8 @@ func FuzzMessage(f *testing.F) {
 		f.Add(m)
 	}
 	f.Add([]byte("R\x00\x00\x00\x01public\x00t\x00d\x00\x01\x00id\x00\x00\x00\x00\x17\xff\xff\xff\xff"))
-	f.Fuzz(func(t *testing.T, data []byte) { tryMessage(t, table, data) })
+	st := offline(table)
+	f.Fuzz(func(t *testing.T, data []byte) { tryMessage(t, st, table, data) })
 }
 
 // FuzzCopy does the same with rows of COPY.

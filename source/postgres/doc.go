@@ -7,4 +7,8 @@
 // forms.go chooses the decoder of a type), output.go puts the cells into a record with its key
 // and its source block (envelope.go), and position.go says from where to go on once the batch is
 // durable. status.go tells PostgreSQL which WAL is not needed any more.
+//
+// What is beside the rows has a file of its own: logical.go (messages), transaction_topic.go,
+// heartbeat.go. What is done to columns is decided in mask.go, source_type.go and adjust.go when
+// their table is announced, and compat.go has what Debezium loses.
 package postgres

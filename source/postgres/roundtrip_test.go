@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"math"
 	"math/big"
 	"math/rand/v2"
 	"slices"
@@ -263,7 +264,7 @@ func TestRoundTrip(t *testing.T) {
 			seed = uint64(time.Now().UnixNano())
 		}
 		if *roundTripSeed == 0 || i == 0 {
-			t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { roundTrip(t, rand.New(rand.NewPCG(seed, 1))) })
+			t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { t.Parallel(); roundTrip(t, rand.New(rand.NewPCG(seed, 1))) })
 		}
 	}
 }
@@ -288,8 +289,20 @@ func roundTrip(t *testing.T, random *rand.Rand) {
 	changeSome(false)
 	c := d.config(t, "table.include.list", "public.(one|two|done)", "max.batch.size", fmt.Sprint(1+random.IntN(20)),
 		"decimal.handling.mode", "string", "binary.handling.mode", "hex", "snapshot.max.threads", fmt.Sprint(1+random.IntN(3)))
+	if random.IntN(2) == 0 {
+		d.streamsSoon(t)
+	}
+	backlog := LSN(math.MaxInt64)
+	if random.IntN(2) == 0 {
+		backlog = 1
+	}
 	var all []sentRecord
-	r := start(t, c, nil)
+	begin := func(offset []byte) *reading {
+		s := newSource(t, c)
+		s.backlogFrom, s.backlogSpan = backlog, 1<<30
+		return startSource(t, s, offset, false)
+	}
+	r := begin(nil)
 	if tables[0].keys*tables[1].keys == 0 {
 		// Without a key a row that an interrupted snapshot has sent can not be known again.
 		r.streaming()
@@ -299,7 +312,7 @@ func roundTrip(t *testing.T, random *rand.Rand) {
 			t.Fatal(err)
 		}
 		all = append(all, r.records...)
-		r = start(t, c, r.offset)
+		r = begin(r.offset)
 	}
 	for range 12 {
 		for range random.IntN(6) {

@@ -63,9 +63,22 @@ func (st *stream) blockCommit(ctx context.Context, m message) error {
 	sp := st.spools.take(id)
 	defer sp.close()
 	st.tx = transaction{open: true, end: commit, tsMicros: ts + postgresEpoch, id: id}
+	n := 0
 	if sp != nil {
-		n := 0
-		if err := sp.each(func(lsn LSN, data []byte) error { n++; return st.replay(ctx, n, lsn, data) }); err != nil {
+		err := sp.each(func(lsn LSN, data []byte) error {
+			if n++; n == 1 {
+				if err := st.opened(ctx, lsn); err != nil {
+					return err
+				}
+			}
+			return st.replay(ctx, n, lsn, data)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if n > 0 {
+		if err := st.closing(ctx, end); err != nil {
 			return err
 		}
 	}
