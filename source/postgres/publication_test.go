@@ -38,7 +38,7 @@ func TestPublicationRestricts(t *testing.T) {
 	}
 }
 
-// TestReplicaIdentities has the four kinds of them.
+// TestReplicaIdentityKeys has the keys of changes by the four kinds of identities.
 func TestReplicaIdentityKeys(t *testing.T) {
 	d := newDatabase(t, "CREATE TABLE f (id int PRIMARY KEY, v text)", "ALTER TABLE f REPLICA IDENTITY FULL",
 		"CREATE TABLE i (id int NOT NULL, v text)", "CREATE UNIQUE INDEX i_id ON i (id)", "ALTER TABLE i REPLICA IDENTITY USING INDEX i_id",
