@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"slices"
 	"time"
-
-	"connectd/record"
 )
 
 // scan lists the files, finds out which of them are known, and decides what is to be read.
@@ -190,8 +188,8 @@ func (r *run) beginAt(f *file, at int64) {
 		r.log.Warn("file is read from its begin", "path", f.seen.path, "err", err)
 		return
 	}
-	f.state, f.last, f.stored = st, st, true
-	r.notices = append(r.notices, notice{offset: record.SourceOffset{Partition: f.partition, Offset: st.append(nil)}})
+	f.state, f.last = st, st
+	r.keep(f)
 }
 
 // begin is where a new file is read from: behind what Kafka's FileStreamSource has read of it,
@@ -244,8 +242,11 @@ func (r *run) decide(f *file, now time.Time) {
 			f.phase = waiting // somebody has added to it
 		}
 	case held:
-		if !f.copies.lost.IsZero() && f.copies.phase != queued {
-			r.inherit(f, f.copies) // what it is a copy of was removed, not truncated
+		if !f.copies.lost.IsZero() { // what it is a copy of was removed, not truncated
+			before := f.copies
+			if before.phase != queued && r.inherit(f, before) && before.phase == gone { // queued: it is known later up to where
+				r.forget(before)
+			}
 			return
 		}
 		if quiet > r.config.RotateWait || r.original(f) != f.copies {
