@@ -27,29 +27,33 @@ func (st *stream) handle(ctx context.Context, lsn LSN, data []byte) error {
 	case 'c':
 		return st.blockCommit(ctx, m)
 	case 'S':
-		err = st.blockBegin(m)
+		err = st.blockBegin(lsn, m)
 	case 'A':
 		err = st.blockAbort(m)
 	case 'I', 'U', 'D':
 		err = st.change(ctx, kind, lsn, m)
 	case 'B':
 		end, ts, id := LSN(m.uint64()), int64(m.uint64()), m.uint32()
-		st.tx = transaction{open: true, end: end, tsMicros: ts + postgresEpoch, id: id}
-		st.reader.behind = st.out.now/1000-st.tx.tsMicros > behindBy.Microseconds()
-		err = m.err()
+		if err = m.err(); err == nil {
+			err = st.open(ctx, lsn, transaction{end: end, tsMicros: ts + postgresEpoch, id: id})
+		}
 	case 'C':
 		m.byte()   // flags, unused
 		m.uint64() // LSN of the commit record
 		end := LSN(m.uint64())
 		m.uint64() // commit time, which the begin has told
 		if err = m.err(); err == nil {
-			st.commit(end)
+			err = st.end(ctx, end)
 		}
 	case 'R':
 		err = st.relation(ctx, m)
 	case 'T':
 		err = st.truncate(lsn, m)
-	case 'O', 'Y', 'M': // origin, type, logical message: nothing of it is captured
+	case 'M':
+		err = st.logical(ctx, lsn, m)
+	case 'O':
+		err = st.from(m)
+	case 'Y': // a type: the catalog says more of it
 	default:
 		err = fmt.Errorf("a message of kind %q, which protocol version 2 does not have", kind)
 	}
@@ -63,8 +67,34 @@ func (st *stream) handle(ctx context.Context, lsn LSN, data []byte) error {
 	return connect.Permanent(err) // the same bytes come again each time
 }
 
+// open begins a transaction, whose first change is at lsn.
+func (st *stream) open(ctx context.Context, lsn LSN, tx transaction) error {
+	st.tx = tx
+	st.tx.open = true
+	st.reader.behind = st.out.now/1000-st.tx.tsMicros > behindBy.Microseconds()
+	if err := st.refreshXmin(ctx); err != nil || st.out.transactions == nil {
+		return err
+	}
+	return st.beginTransaction(ctx, lsn)
+}
+
+// end ends it.
+func (st *stream) end(ctx context.Context, end LSN) error {
+	if st.out.transactions != nil {
+		if err := st.endTransaction(ctx, end); err != nil {
+			return err
+		}
+	}
+	st.commit(end)
+	return nil
+}
+
 // commit ends a transaction: the position is behind it.
 func (st *stream) commit(end LSN) {
+	if end <= st.resume.commit {
+		st.tx.open = false // the slot was behind the position
+		return
+	}
 	st.pos = position{commit: end, lsn: end, txID: st.tx.id, tsMicros: st.tx.tsMicros, message: "COMMIT"}
 	st.walEnd = max(st.walEnd, end)
 	st.lastCommit = end
@@ -81,6 +111,9 @@ func (st *stream) done(lsn LSN) bool {
 		st.tx.lsn, st.tx.same = lsn, 1
 	}
 	r := &st.resume
+	if st.tx.end < r.commit {
+		return true // the slot was behind the position
+	}
 	if r.txEnd == 0 || r.txEnd != st.tx.end {
 		return false
 	}
@@ -93,11 +126,14 @@ func (st *stream) advance(message string) {
 		commit: st.pos.commit, lsn: st.tx.lsn, txEnd: st.tx.end, sameLSN: st.tx.same,
 		txID: st.tx.id, tsMicros: st.tx.tsMicros, message: message,
 	}
+	if st.out.transactions != nil {
+		st.pos.counts = st.out.transactions.counts
+	}
 }
 
 // block is the source block of the change at lsn.
 func (st *stream) block(lsn LSN) block {
-	return block{snapshot: &streamed, lsn: lsn, commit: st.lastCommit, tsMicros: st.tx.tsMicros, txID: st.tx.id}
+	return block{snapshot: &streamed, lsn: lsn, commit: st.lastCommit, tsMicros: st.tx.tsMicros, txID: st.tx.id, xmin: st.xmin, from: st.tx.from}
 }
 
 // table is the announced table, nil when it is not captured.
@@ -130,9 +166,24 @@ func (st *stream) change(ctx context.Context, kind byte, lsn LSN, m message) err
 		}
 	}
 	if err != nil {
-		return err
+		if err = st.leaveOut(t, lsn, err); err != nil {
+			return err
+		}
 	}
 	st.advance(messageTypes[kind])
+	return nil
+}
+
+// leaveOut leaves a change out that could not be read, if event.processing.failure.handling.mode
+// says so. Nothing of it is in the batch: its records come when all of it is decoded.
+func (st *stream) leaveOut(t *table, lsn LSN, err error) error {
+	mode := st.source.config.OnBadEvent
+	if mode == "fail" || errors.Is(err, errCatalog) || errors.Is(err, errStopped) {
+		return err
+	}
+	if mode == "warn" {
+		st.source.log.Warn("change left out", "table", t.String(), "lsn", lsn.String(), "err", err)
+	}
 	return nil
 }
 

@@ -58,6 +58,13 @@ func (s *Source) tables(ctx context.Context, c *catalog) ([]relation, error) {
 	if len(tables) == 0 {
 		return nil, connect.Permanent(s.noTables())
 	}
+	if most := s.config.MaxTables; most > 0 && len(tables) > most {
+		err := fmt.Errorf("%d tables are captured, and guardrail.collections.max is %d; narrow table.include.list, or raise it", len(tables), most)
+		if s.config.OverMax == "fail" {
+			return nil, connect.Permanent(err)
+		}
+		s.log.Warn("many tables", "err", err)
+	}
 	return tables, nil
 }
 

@@ -31,6 +31,13 @@ type Source struct {
 	columnTypes, dataTypes  patterns // columns whose schemas tell of the database
 	schemaNames, fieldNames adjuster
 	reselectIn, reselectOut patterns
+
+	messages *messages
+	noTable  *origin // of source blocks that belong to no table
+
+	identities []identityRule
+
+	backlogFrom, backlogSpan LSN // see next
 }
 
 // New makes the source that c describes.
@@ -43,12 +50,18 @@ func New(c *Config, e connect.Env) (connect.Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unavailable.value.placeholder: %w", err)
 	}
-	s := &Source{config: c, env: e, log: e.Log, capture: w, forms: f, partition: partition(c.Prefix), viaRoot: c.ViaRoot}
+	s := &Source{config: c, env: e, log: e.Log, capture: w, forms: f, partition: partition(c.Prefix), viaRoot: c.ViaRoot, noTable: newOrigin(c, "", ""), backlogFrom: backlogFrom, backlogSpan: backlogSpan}
+	if s.messages, err = newMessages(c, f); err != nil {
+		return nil, fmt.Errorf("message.prefix.include.list, message.prefix.exclude.list: %w", err)
+	}
 	if err := s.shapeColumns(); err != nil {
 		return nil, err
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.identities, err = parseIdentities(c.Identities); err != nil {
+		return nil, fmt.Errorf("replica.identity.autoset.values: %w", err)
 	}
 	if c.Headers {
 		s.headers = contextHeaders(c, e)
@@ -127,6 +140,9 @@ func (s *Source) run(ctx context.Context, t *connect.SourceTask) error {
 		return err
 	}
 	if err := s.restrict(ctx, catalog, tables); err != nil {
+		return err
+	}
+	if err := s.setIdentities(ctx, catalog, tables); err != nil {
 		return err
 	}
 	slot, err := s.slot(ctx, catalog)
