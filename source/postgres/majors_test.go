@@ -13,6 +13,7 @@ import (
 // TestMajors runs what matters most on a server of every major version: snapshot, stream, a restart
 // inside of a transaction, the values of types, and every query of the catalog.
 func TestMajors(t *testing.T) {
+	t.Parallel()
 	for _, major := range testenv.PostgresVersions() {
 		if major == "15" {
 			continue // all other tests run on it

@@ -14,6 +14,7 @@ import (
 // TestStandby has a primary and its standby: a connector that reads the standby, and one that reads
 // the primary with a failover slot. The primary crashes, the standby is promoted, and both go on.
 func TestStandby(t *testing.T) {
+	t.Parallel()
 	primary := newMajor(t, "17", map[string]string{"synchronized_standby_slots": "standby"})
 	primary.exec(t, "CREATE TABLE a (id int PRIMARY KEY)", "INSERT INTO a VALUES (1)")
 	primary.publish(t, "a")
@@ -73,6 +74,7 @@ func TestStandby(t *testing.T) {
 
 // TestOldStandby refuses a standby that cannot be read.
 func TestOldStandby(t *testing.T) {
+	t.Parallel()
 	primary := newMajor(t, "14", nil)
 	primary.exec(t, "CREATE TABLE a (id int PRIMARY KEY)")
 	primary.publish(t, "a")

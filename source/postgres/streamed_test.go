@@ -113,6 +113,7 @@ func TestStreamed(t *testing.T) {
 
 // TestStreamedAborted has transactions that come in blocks and never happen.
 func TestStreamedAborted(t *testing.T) {
+	t.Parallel()
 	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY, v text)").publish(t, "a").streamsSoon(t)
 	r := start(t, d.config(t, "table.include.list", "public.a", "snapshot.mode", "no_data"), nil).streaming()
 	large := d.session(t)
@@ -127,6 +128,7 @@ func TestStreamedAborted(t *testing.T) {
 // TestStreamedRestart stops inside of a transaction again and again. Every other time the server is
 // asked to send it in blocks: the position must mean the same for both.
 func TestStreamedRestart(t *testing.T) {
+	t.Parallel()
 	const rows = 3000
 	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY, v text)").publish(t, "a").streamsSoon(t)
 	config := func(run int) *Config {
@@ -159,6 +161,7 @@ func TestStreamedRestart(t *testing.T) {
 
 // TestStreamedAlike reads a transaction in blocks and in one piece: the records are the same.
 func TestStreamedAlike(t *testing.T) {
+	t.Parallel()
 	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY, v text)", "CREATE TABLE b (id int PRIMARY KEY)").publish(t, "a, b").streamsSoon(t)
 	read := func(memory string) *reading {
 		c := d.config(t, "snapshot.mode", "no_data", "slot.name", "alike_"+memory+d.name[len(d.name)-10:], "provide.transaction.metadata", "true", "transaction.memory.max.bytes", memory)
