@@ -21,7 +21,6 @@ func (d *database) lsnOf(t *testing.T, expression string) uint64 {
 // TestTakeOver has the offsets that Debezium leaves behind, and what is written around them. The
 // rows that come afterwards are those that Debezium may not have sent.
 func TestTakeOver(t *testing.T) {
-	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		offset string // with the LSNs {before} and {after} the first row
@@ -93,7 +92,6 @@ func TestTakeOverRefused(t *testing.T) {
 
 // TestGiveBack gives positions of ours to Debezium.
 func TestGiveBack(t *testing.T) {
-	t.Parallel()
 	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY)").publish(t, "a")
 	c := d.config(t, "table.include.list", "public.a")
 	s := newSource(t, c)

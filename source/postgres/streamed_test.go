@@ -13,6 +13,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// Tests with a transaction that stays open do not run in parallel to others on the shared server:
+// the creation of a slot waits for its end.
+
 // streamsSoon makes the server send transactions in blocks when they are larger than 64 kB.
 func (d *database) streamsSoon(t *testing.T) *database {
 	t.Helper()
@@ -82,7 +85,7 @@ func wantRuns(t *testing.T, records []sentRecord, runs ...[2]int) {
 func TestStreamed(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY, v text)").publish(t, "a").streamsSoon(t)
-	c := d.config(t, "table.include.list", "public.a", "snapshot.mode", "no_data", "transaction.memory.max.bytes", "1MiB")
+	c := d.config(t, "table.include.list", "public.a", "snapshot.mode", "no_data", "status.update.interval.ms", "50", "transaction.memory.max.bytes", "1MiB")
 	r := start(t, c, nil).streaming()
 	large, other := d.session(t), d.session(t)
 	large("BEGIN", insertRows(1, 2000), "SAVEPOINT s", insertRows(2001, 5000))
@@ -113,9 +116,8 @@ func TestStreamed(t *testing.T) {
 
 // TestStreamedAborted has transactions that come in blocks and never happen.
 func TestStreamedAborted(t *testing.T) {
-	t.Parallel()
 	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY, v text)").publish(t, "a").streamsSoon(t)
-	r := start(t, d.config(t, "table.include.list", "public.a", "snapshot.mode", "no_data"), nil).streaming()
+	r := start(t, d.config(t, "table.include.list", "public.a", "snapshot.mode", "no_data", "status.update.interval.ms", "50"), nil).streaming()
 	large := d.session(t)
 	large("BEGIN", insertRows(1, 3000))
 	r.until("a block", func() bool { return r.intake.Progress().Gauges["connectd_source_open_transactions_bytes"] > 0 })
@@ -128,11 +130,10 @@ func TestStreamedAborted(t *testing.T) {
 // TestStreamedRestart stops inside of a transaction again and again. Every other time the server is
 // asked to send it in blocks: the position must mean the same for both.
 func TestStreamedRestart(t *testing.T) {
-	t.Parallel()
 	const rows = 3000
 	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY, v text)").publish(t, "a").streamsSoon(t)
 	config := func(run int) *Config {
-		return d.config(t, "table.include.list", "public.a", "snapshot.mode", "no_data", "max.batch.size", "7", "transaction.memory.max.bytes", []string{"1MiB", "0"}[run%2])
+		return d.config(t, "table.include.list", "public.a", "snapshot.mode", "no_data", "status.update.interval.ms", "50", "max.batch.size", "7", "transaction.memory.max.bytes", []string{"1MiB", "0"}[run%2])
 	}
 	r := start(t, config(0), nil).streaming()
 	large := d.session(t)
@@ -161,7 +162,6 @@ func TestStreamedRestart(t *testing.T) {
 
 // TestStreamedAlike reads a transaction in blocks and in one piece: the records are the same.
 func TestStreamedAlike(t *testing.T) {
-	t.Parallel()
 	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY, v text)", "CREATE TABLE b (id int PRIMARY KEY)").publish(t, "a, b").streamsSoon(t)
 	read := func(memory string) *reading {
 		c := d.config(t, "snapshot.mode", "no_data", "slot.name", "alike_"+memory+d.name[len(d.name)-10:], "provide.transaction.metadata", "true", "transaction.memory.max.bytes", memory)
