@@ -129,6 +129,9 @@ func (st *stream) drainBacklog(ctx context.Context) error {
 
 // look finds out whether a stream whose changes are old has a backlog.
 func (st *stream) look(ctx context.Context, now time.Time) {
+	if len(st.spools.open) > 0 { // to leave now would mean to get all of it again
+		return
+	}
 	if !st.reader.behind || st.behind || !st.source.bySQL() || st.refused || now.Before(st.looked.Add(lookEvery)) {
 		return
 	}

@@ -27,17 +27,15 @@ func (st *stream) handle(ctx context.Context, lsn LSN, data []byte) error {
 	case 'c':
 		return st.blockCommit(ctx, m)
 	case 'S':
-		err = st.blockBegin(m)
+		err = st.blockBegin(lsn, m)
 	case 'A':
 		err = st.blockAbort(m)
 	case 'I', 'U', 'D':
 		err = st.change(ctx, kind, lsn, m)
 	case 'B':
 		end, ts, id := LSN(m.uint64()), int64(m.uint64()), m.uint32()
-		st.tx = transaction{open: true, end: end, tsMicros: ts + postgresEpoch, id: id}
-		st.reader.behind = st.out.now/1000-st.tx.tsMicros > behindBy.Microseconds()
 		if err = m.err(); err == nil {
-			err = st.opened(ctx, lsn)
+			err = st.open(ctx, lsn, transaction{end: end, tsMicros: ts + postgresEpoch, id: id})
 		}
 	case 'C':
 		m.byte()   // flags, unused
@@ -45,10 +43,7 @@ func (st *stream) handle(ctx context.Context, lsn LSN, data []byte) error {
 		end := LSN(m.uint64())
 		m.uint64() // commit time, which the begin has told
 		if err = m.err(); err == nil {
-			err = st.closing(ctx, end)
-		}
-		if err == nil {
-			st.commit(end)
+			err = st.end(ctx, end)
 		}
 	case 'R':
 		err = st.relation(ctx, m)
@@ -70,6 +65,23 @@ func (st *stream) handle(ctx context.Context, lsn LSN, data []byte) error {
 		return err
 	}
 	return connect.Permanent(err) // the same bytes come again each time
+}
+
+// open begins a transaction, whose first change is at lsn.
+func (st *stream) open(ctx context.Context, lsn LSN, tx transaction) error {
+	st.tx = tx
+	st.tx.open = true
+	st.reader.behind = st.out.now/1000-st.tx.tsMicros > behindBy.Microseconds()
+	return st.opened(ctx, lsn)
+}
+
+// end ends it.
+func (st *stream) end(ctx context.Context, end LSN) error {
+	if err := st.closing(ctx, end); err != nil {
+		return err
+	}
+	st.commit(end)
+	return nil
 }
 
 // commit ends a transaction: the position is behind it.

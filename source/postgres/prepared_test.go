@@ -10,6 +10,7 @@ import (
 // TestPrepared has two-phase commits, small and in blocks: their changes come once, with COMMIT
 // PREPARED, also when a restart is between the two phases.
 func TestPrepared(t *testing.T) {
+	t.Parallel()
 	p := testenv.OwnPostgres(t, testenv.PostgresOptions{Settings: map[string]string{"max_prepared_transactions": "5", "logical_decoding_work_mem": "64kB"}})
 	if err := p.CreateDatabase(t.Context(), "db"); err != nil {
 		t.Fatal(err)

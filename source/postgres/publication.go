@@ -117,8 +117,12 @@ func (s *Source) restrict(ctx context.Context, c *catalog, tables []relation) er
 	if err != nil {
 		return fmt.Errorf("read publication %q: %w", s.config.Publication, err)
 	}
-	// attnames and rowfilter came with PostgreSQL 15.
-	const sql = `SELECT schemaname, tablename, ARRAY(SELECT jsonb_array_elements_text(coalesce(to_jsonb(p) -> 'attnames', '[]'))), coalesce(to_jsonb(p) ->> 'rowfilter', '')
+	// attnames and rowfilter came with PostgreSQL 15, which lists generated columns that it does not
+	// send; 18 sends those that it lists.
+	const sql = `SELECT schemaname, tablename, ARRAY(SELECT n FROM jsonb_array_elements_text(coalesce(to_jsonb(p) -> 'attnames', '[]')) n
+			WHERE current_setting('server_version_num')::int >= 180000 OR NOT EXISTS (SELECT FROM pg_attribute
+				WHERE attrelid = format('%I.%I', schemaname, tablename)::regclass AND attname = n AND attgenerated <> '')),
+			coalesce(to_jsonb(p) ->> 'rowfilter', '')
 		FROM pg_publication_tables p WHERE pubname = $1`
 	err = c.each(ctx, sql, []any{s.config.Publication}, func(rows pgx.Rows) error {
 		var n name

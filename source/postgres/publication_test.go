@@ -38,8 +38,8 @@ func TestPublicationRestricts(t *testing.T) {
 	}
 }
 
-// TestReplicaIdentityKeys has the keys of changes by the four kinds of identities.
-func TestReplicaIdentityKeys(t *testing.T) {
+// TestIdentityKeys has the four kinds of replica identities, and an index without a primary key.
+func TestIdentityKeys(t *testing.T) {
 	d := newDatabase(t, "CREATE TABLE f (id int PRIMARY KEY, v text)", "ALTER TABLE f REPLICA IDENTITY FULL",
 		"CREATE TABLE i (id int NOT NULL, v text)", "CREATE UNIQUE INDEX i_id ON i (id)", "ALTER TABLE i REPLICA IDENTITY USING INDEX i_id",
 		"CREATE TABLE n (id int PRIMARY KEY, v text)", "ALTER TABLE n REPLICA IDENTITY NOTHING",

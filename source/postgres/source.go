@@ -50,7 +50,7 @@ func New(c *Config, e connect.Env) (connect.Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unavailable.value.placeholder: %w", err)
 	}
-	s := &Source{config: c, env: e, log: e.Log, capture: w, forms: f, partition: partition(c.Prefix), noTable: newOrigin(c, "", ""), backlogFrom: backlogFrom, backlogSpan: backlogSpan, viaRoot: c.ViaRoot}
+	s := &Source{config: c, env: e, log: e.Log, capture: w, forms: f, partition: partition(c.Prefix), viaRoot: c.ViaRoot, noTable: newOrigin(c, "", ""), backlogFrom: backlogFrom, backlogSpan: backlogSpan}
 	if s.messages, err = newMessages(c, f); err != nil {
 		return nil, fmt.Errorf("message.prefix.include.list, message.prefix.exclude.list: %w", err)
 	}

@@ -25,6 +25,7 @@ type spools struct {
 // spool has the messages of one transaction, in their order.
 type spool struct {
 	id      uint32
+	first   LSN      // of its first change
 	chunks  [][]byte // the newest messages
 	held    int64    // bytes of memory
 	file    *os.File // the ones before, each chunk after its length; nil while all fit into memory
@@ -36,13 +37,13 @@ type spool struct {
 // message.
 const entryHeader = 4 + 4 + 8
 
-// begin makes the transaction's spool the current one.
-func (s *spools) begin(id uint32) {
+// begin makes the transaction's spool the current one. lsn is where its next change is.
+func (s *spools) begin(id uint32, lsn LSN) {
 	if s.open == nil {
 		s.open = map[uint32]*spool{}
 	}
 	if s.open[id] == nil {
-		s.open[id] = &spool{id: id, aborted: map[uint32]bool{}}
+		s.open[id] = &spool{id: id, first: lsn, aborted: map[uint32]bool{}}
 	}
 	s.current = s.open[id]
 }

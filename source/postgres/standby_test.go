@@ -3,15 +3,18 @@ package postgres
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
+	"connectd/connect"
 	"connectd/internal/testenv"
 )
 
 // TestStandby has a primary and its standby: a connector that reads the standby, and one that reads
 // the primary with a failover slot. The primary crashes, the standby is promoted, and both go on.
 func TestStandby(t *testing.T) {
+	t.Parallel()
 	primary := newMajor(t, "17", map[string]string{"synchronized_standby_slots": "standby"})
 	primary.exec(t, "CREATE TABLE a (id int PRIMARY KEY)", "INSERT INTO a VALUES (1)")
 	primary.publish(t, "a")
@@ -23,7 +26,7 @@ func TestStandby(t *testing.T) {
 	wantOps(t, first.next(1), `r public.a {"id":1}`)
 	first.streaming()
 
-	ofStandby := []string{"table.include.list", "public.a", "slot.name", "replica", "status.update.interval.ms", "100"}
+	ofStandby := []string{"table.include.list", "public.a", "slot.name", "replica", "slot.failover", "true", "status.update.interval.ms", "100"}
 	second := start(t, standby.config(t, ofStandby...), nil)
 	second.until("the stream of the standby", func() bool {
 		primary.exec(t, "SELECT pg_log_standby_snapshot()") // the slot waits for one
@@ -66,6 +69,22 @@ func TestStandby(t *testing.T) {
 		if err := r.stop(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestOldStandby refuses a standby that cannot be read.
+func TestOldStandby(t *testing.T) {
+	t.Parallel()
+	primary := newMajor(t, "14", nil)
+	primary.exec(t, "CREATE TABLE a (id int PRIMARY KEY)")
+	primary.publish(t, "a")
+	standby := testenv.OwnStandby(t, primary.server, nil)
+	c := primary.config(t, "database.port", strconv.Itoa(standby.Port))
+	if err := newSource(t, c).Check(t.Context()); !connect.IsPermanent(err) || !strings.Contains(err.Error(), "is a standby, and PostgreSQL 14 decodes no WAL there") {
+		t.Errorf("check: %v", err)
+	}
+	if found := fmt.Sprint(examined(t, primary.with("database.port", strconv.Itoa(standby.Port)))); !strings.Contains(found, "logical replication from one needs PostgreSQL 16") {
+		t.Errorf("doctor: %s", found)
 	}
 }
 

@@ -69,10 +69,8 @@ func (c *catalog) build(ctx context.Context, r relation, columns []sent) (*table
 		f = f.inSnapshot()
 		for _, a := range attributes {
 			// pgoutput does not send generated columns, so the snapshot leaves them out too.
-			if r.columns != nil && !slices.Contains(r.columns, a.name) {
-				continue // the stream does not have it either
-			}
-			if !a.generated || r.columns != nil || c.source.forms.debezium {
+			published := slices.Contains(r.columns, a.name)
+			if published || r.columns == nil && !a.generated || a.generated && c.source.forms.debezium {
 				columns = append(columns, sent{name: a.name, typeID: a.typeID, typmod: a.typmod})
 			}
 		}
