@@ -196,7 +196,7 @@ func (t *task) status() TaskStatus {
 	}
 	if source != nil {
 		s.Progress = source.progress.Load()
-		s.InFlight = cap(source.free) - len(source.free)
+		s.InFlight = int(source.inFlight.Load())
 	}
 	if ms := c.lastRecord.Load(); ms > 0 {
 		s.LastRecord = time.UnixMilli(ms)

@@ -137,6 +137,6 @@ func (c *Config) Defaults() {
 	c.Delimiter = "."
 	c.Tombstones = true
 	c.HeartbeatPrefix = "__debezium-heartbeat"
-	c.BatchSize = 2048
+	c.BatchSize = 1024
 	c.Naming, c.SchemaNames, c.FieldNames = schemaNaming, "none", "none"
 }
