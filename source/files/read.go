@@ -25,6 +25,14 @@ func (r *run) reads(ctx context.Context) error {
 
 // read sends what is new in f, as many batches as it has a turn for.
 func (r *run) read(ctx context.Context, f *file) result {
+	if f.in != nil && r.divides(f) {
+		if err := r.divide(f); err != nil {
+			return result{err: fmt.Errorf("divide %q into ranges: %w", f.entry.path, err)}
+		}
+	}
+	if len(f.state.Ranges) > 0 {
+		return r.readRanges(ctx, f)
+	}
 	if f.in == nil {
 		if err := r.open(f); err != nil {
 			return result{err: err}
@@ -82,6 +90,11 @@ func (r *run) send(b *record.Batch, f *file) {
 func (r *run) post(b *record.Batch) (mark uint64) {
 	r.sending.Lock()
 	defer r.sending.Unlock()
+	return r.postLocked(b)
+}
+
+// postLocked is post for one who has the lock.
+func (r *run) postLocked(b *record.Batch) (mark uint64) {
 	r.marks++
 	b.Mark = r.marks
 	r.task.Send(b) // never blocks
@@ -103,25 +116,25 @@ func (f *file) compare() (growth, error) {
 	if !f.content.plain {
 		return grown, nil
 	}
-	info, err := f.content.file.Stat()
+	now, err := f.content.file.stat()
 	if err != nil {
 		return unknown, fmt.Errorf("look at %q: %w", f.entry.path, err)
 	}
 	in := f.in
 	read := in.base + int64(in.end)
-	if info.Size() < read {
+	if now.size < read {
 		return truncated, nil
 	}
 	// Truncated and grown beyond the position since: then other bytes stand before it.
 	last := in.buf[max(0, in.end-tailBytes):in.end]
-	now := make([]byte, len(last))
-	if _, err := f.content.file.ReadAt(now, read-int64(len(last))); err != nil && !errors.Is(err, io.EOF) {
+	there := make([]byte, len(last))
+	if _, err := f.content.file.ReadAt(there, read-int64(len(last))); err != nil && !errors.Is(err, io.EOF) {
 		return unknown, fmt.Errorf("read %q: %w", f.entry.path, err)
 	}
 	switch {
-	case !bytes.Equal(last, now):
+	case !bytes.Equal(last, there):
 		return truncated, nil
-	case info.Size() > read:
+	case now.size > read:
 		return grown, nil
 	}
 	return same, nil

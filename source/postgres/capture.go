@@ -14,6 +14,7 @@ type capture struct {
 	columnsIn, columnsOut patterns
 	snapshot              patterns
 	keys                  []keyRule
+	builtin               bool      // leave out spatial_ref_sys
 	skip                  [256]bool // by operation letter
 }
 
@@ -24,7 +25,7 @@ type keyRule struct {
 }
 
 func newCapture(c *Config) (*capture, error) {
-	w := &capture{}
+	w := &capture{builtin: c.Builtin}
 	for _, l := range []struct {
 		into *patterns
 		list []string
@@ -79,7 +80,7 @@ func parseKeyColumns(text string) ([]keyRule, error) {
 
 // table says whether the table is captured.
 func (w *capture) table(schema, name string) bool {
-	if system(schema) {
+	if system(schema) || w.builtin && name == "spatial_ref_sys" {
 		return false
 	}
 	full := schema + "." + name

@@ -18,31 +18,52 @@ func (st *stream) handle(ctx context.Context, lsn LSN, data []byte) error {
 	if len(data) == 0 {
 		return errTruncated
 	}
+	if st.spools.current != nil {
+		return st.streamed(lsn, data)
+	}
 	m := message{rest: data[1:]}
 	var err error
 	switch kind := data[0]; kind {
+	case 'c':
+		return st.blockCommit(ctx, m)
+	case 'S':
+		err = st.blockBegin(m)
+	case 'A':
+		err = st.blockAbort(m)
 	case 'I', 'U', 'D':
 		err = st.change(ctx, kind, lsn, m)
 	case 'B':
 		end, ts, id := LSN(m.uint64()), int64(m.uint64()), m.uint32()
 		st.tx = transaction{open: true, end: end, tsMicros: ts + postgresEpoch, id: id}
 		st.reader.behind = st.out.now/1000-st.tx.tsMicros > behindBy.Microseconds()
-		err = m.err()
+		if err = m.err(); err == nil {
+			err = st.refreshXmin(ctx)
+		}
+		if err == nil && st.out.transactions != nil && !st.past() {
+			err = st.beginTransaction(ctx, lsn)
+		}
 	case 'C':
 		m.byte()   // flags, unused
 		m.uint64() // LSN of the commit record
 		end := LSN(m.uint64())
 		m.uint64() // commit time, which the begin has told
-		if err = m.err(); err == nil {
+		if err = m.err(); err == nil && st.out.transactions != nil && !st.past() {
+			err = st.endTransaction(ctx, end)
+		}
+		if err == nil {
 			st.commit(end)
 		}
 	case 'R':
 		err = st.relation(ctx, m)
 	case 'T':
 		err = st.truncate(lsn, m)
-	case 'O', 'Y', 'M': // origin, type, logical message: nothing of it is captured
+	case 'M':
+		err = st.logical(ctx, lsn, m)
+	case 'O':
+		err = st.from(m)
+	case 'Y': // a type: the catalog says more of it
 	default:
-		err = fmt.Errorf("a message of kind %q, which protocol version 1 does not have", kind)
+		err = fmt.Errorf("a message of kind %q, which protocol version 2 does not have", kind)
 	}
 	if err == nil {
 		return nil
@@ -56,8 +77,8 @@ func (st *stream) handle(ctx context.Context, lsn LSN, data []byte) error {
 
 // commit ends a transaction: the position is behind it.
 func (st *stream) commit(end LSN) {
-	if end <= st.resume.commit {
-		st.tx.open = false // the slot was behind the position
+	if st.past() {
+		st.tx.open = false
 		return
 	}
 	st.pos = position{commit: end, lsn: end, txID: st.tx.id, tsMicros: st.tx.tsMicros, message: "COMMIT"}
@@ -65,6 +86,10 @@ func (st *stream) commit(end LSN) {
 	st.lastCommit = end
 	st.tx.open = false
 }
+
+// past says whether the transaction was durable as a whole before this read of the slot began: SQL
+// gives it again where the slot is behind the position, the walsender does not.
+func (st *stream) past() bool { return st.tx.end < st.resume.commit }
 
 // done says whether the change at lsn was durable before the stream began, and counts it.
 // Within a transaction changes come in the order of their LSNs, and those with the same LSN in
@@ -76,8 +101,8 @@ func (st *stream) done(lsn LSN) bool {
 		st.tx.lsn, st.tx.same = lsn, 1
 	}
 	r := &st.resume
-	if st.tx.end < r.commit {
-		return true // the slot was behind the position
+	if st.past() {
+		return true
 	}
 	if r.txEnd == 0 || r.txEnd != st.tx.end {
 		return false
@@ -91,11 +116,14 @@ func (st *stream) advance(message string) {
 		commit: st.pos.commit, lsn: st.tx.lsn, txEnd: st.tx.end, sameLSN: st.tx.same,
 		txID: st.tx.id, tsMicros: st.tx.tsMicros, message: message,
 	}
+	if st.out.transactions != nil {
+		st.pos.counts = st.out.transactions.counts
+	}
 }
 
 // block is the source block of the change at lsn.
 func (st *stream) block(lsn LSN) block {
-	return block{snapshot: &streamed, lsn: lsn, commit: st.lastCommit, tsMicros: st.tx.tsMicros, txID: st.tx.id}
+	return block{snapshot: &streamed, lsn: lsn, commit: st.lastCommit, tsMicros: st.tx.tsMicros, txID: st.tx.id, xmin: st.xmin, from: st.tx.from}
 }
 
 // table is the announced table, nil when it is not captured.
@@ -120,17 +148,32 @@ func (st *stream) change(ctx context.Context, kind byte, lsn LSN, m message) err
 	if st.done(lsn) || t == nil || st.source.capture.skip[operations[kind]] && kind != 'U' {
 		return nil
 	}
-	err = st.write(t, kind, lsn, m.rest)
+	err = st.write(ctx, t, kind, lsn, m.rest)
 	if errors.Is(err, errNewLabel) {
 		// The enum has got a label since the table was announced.
 		if t, err = st.rebuild(ctx, t); err == nil {
-			err = st.write(t, kind, lsn, m.rest)
+			err = st.write(ctx, t, kind, lsn, m.rest)
 		}
 	}
 	if err != nil {
-		return err
+		if err = st.leaveOut(t, lsn, err); err != nil {
+			return err
+		}
 	}
 	st.advance(messageTypes[kind])
+	return nil
+}
+
+// leaveOut leaves a change out that could not be read, if event.processing.failure.handling.mode
+// says so. Nothing of it is in the batch: its records come when all of it is decoded.
+func (st *stream) leaveOut(t *table, lsn LSN, err error) error {
+	mode := st.source.config.OnBadEvent
+	if mode == "fail" || errors.Is(err, errCatalog) || errors.Is(err, errStopped) {
+		return err
+	}
+	if mode == "warn" {
+		st.source.log.Warn("change left out", "table", t.String(), "lsn", lsn.String(), "err", err)
+	}
 	return nil
 }
 
@@ -141,12 +184,15 @@ var (
 
 // write decodes the tuples of a change and puts its records into the batch. It copies data, so
 // that cells may point into the batch and it can be called again.
-func (st *stream) write(t *table, kind byte, lsn LSN, data []byte) error {
+func (st *stream) write(ctx context.Context, t *table, kind byte, lsn LSN, data []byte) error {
 	b, k := st.out.batch, st.block(lsn)
 	m := message{rest: b.Copy(data)}
 	part := m.byte()
 	if kind == 'I' {
 		cells, err := t.tuple(b, &m, nil, false)
+		if err == nil && t.reselect != nil {
+			err = st.reselect(ctx, t, data[1:], cells)
+		}
 		if err == nil {
 			st.out.insert(t, cells, k)
 		}
@@ -177,7 +223,11 @@ func (st *stream) write(t *table, kind byte, lsn LSN, data []byte) error {
 	if keyOnly {
 		whole = nil // it has nothing to supply for unchanged large values
 	}
+	tuple := data[len(data)-len(m.rest):]
 	cells, err := t.tuple(b, &m, whole, false)
+	if err == nil && t.reselect != nil {
+		err = st.reselect(ctx, t, tuple, cells)
+	}
 	if err != nil {
 		return err
 	}

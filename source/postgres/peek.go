@@ -85,7 +85,7 @@ func (s *Source) connectAhead(ctx context.Context, from LSN) (conn *pgx.Conn, sl
 // and returns how many there were. The slot stays where it is. turn is closed when the stream may
 // be touched; nil for at once.
 func (st *stream) peek(ctx context.Context, conn *pgx.Conn, slot string, upto LSN, turn <-chan struct{}) (n int, err error) {
-	sql, err := st.source.peekSQL(slot, upto)
+	sql, err := st.peekSQL(slot, upto)
 	if err != nil {
 		return 0, err
 	}
@@ -126,16 +126,15 @@ func await(ctx context.Context, turn <-chan struct{}) error {
 	}
 }
 
-// peekSQL gives the messages in COPY's binary format.
-func (s *Source) peekSQL(slot string, upto LSN) (string, error) {
-	params, err := streamParams(s.config.StreamParams)
+// peekSQL gives the messages in COPY's binary format, those of each transaction after its commit.
+func (st *stream) peekSQL(slot string, upto LSN) (string, error) {
+	options, err := st.decoding("proto_version '1'")
 	if err != nil {
 		return "", err
 	}
-	options := []string{"'proto_version', '1'", "'publication_names', " + literal(identifier(s.config.Publication))}
-	for _, p := range params {
-		name, value, _ := strings.Cut(p, " ")
-		options = append(options, literal(strings.Trim(name, `"`))+", "+value)
+	for i, o := range options {
+		name, value, _ := strings.Cut(o, " ")
+		options[i] = literal(strings.Trim(name, `"`)) + ", " + value
 	}
 	return fmt.Sprintf("COPY (SELECT lsn, data FROM pg_logical_slot_peek_binary_changes(%s, %s, NULL, %s)) TO STDOUT (FORMAT binary)",
 		literal(slot), literal(upto.String()), strings.Join(options, ", ")), nil

@@ -22,8 +22,11 @@ type position struct {
 	tsMicros int64 // commit time of the transaction
 	message  string
 
+	counts []tableCount // with provide.transaction.metadata: of the open transaction
+
 	snapshot string // "", or Debezium's INITIAL while and directly after a snapshot
 	done     bool   // snapshot completed
+	loose    bool   // Debezium's, after a snapshot and before the first change: the slot says where to start
 }
 
 // storedOffset is a position in Debezium's JSON form, with our two keys for a position inside a
@@ -45,7 +48,8 @@ type storedOffset struct {
 // parsePosition reads a stored offset, ours or Debezium's.
 func parsePosition(offset []byte) (position, error) {
 	var o storedOffset
-	if err := json.Unmarshal(offset, &o); err != nil {
+	err := json.Unmarshal(offset, &o)
+	if err != nil {
 		return position{}, fmt.Errorf("read the stored offset %s: %w", offset, err)
 	}
 	var p position
@@ -71,9 +75,15 @@ func parsePosition(offset []byte) (position, error) {
 	}
 	p.message = o.Message
 	p.txEnd, p.sameLSN = LSN(o.TxEnd), o.SameLSN
+	if p.counts, err = parseCounts(offset); err != nil {
+		return position{}, err
+	}
 	if len(o.Snapshot) > 0 && string(o.Snapshot) != "null" && string(o.Snapshot) != "false" {
 		p.snapshot = "INITIAL"
 		p.done = o.Completed || o.Last && o.Snapshot[0] == 't' // older versions: snapshot true
+		// Its lsn is where the WAL ended when the snapshot was read. The snapshot shows what was
+		// committed before the slot was made, which is earlier.
+		p.loose = p.done && o.Commit == nil
 	}
 	return p, nil
 }
@@ -116,6 +126,9 @@ func (p *position) append(dst []byte) []byte {
 		dst = strconv.AppendUint(dst, uint64(p.txEnd), 10)
 		dst = append(dst, `,"connectd_tx_events":`...)
 		dst = strconv.AppendInt(dst, int64(p.sameLSN), 10)
+	}
+	if p.txEnd != 0 && len(p.counts) > 0 {
+		dst = appendCounts(dst, p.txID, p.counts)
 	}
 	return append(dst, '}')
 }

@@ -112,7 +112,10 @@ func (st *stream) report(phase, detail string) {
 	st.task.Report(connect.Progress{
 		Phase:  phase,
 		Detail: detail,
-		Gauges: map[string]float64{"connectd_slot_unconfirmed_bytes": float64(max(st.walEnd, st.pos.lsn) - st.told)},
+		Gauges: map[string]float64{
+			"connectd_slot_unconfirmed_bytes":         float64(max(st.walEnd, st.pos.lsn) - st.told),
+			"connectd_source_open_transactions_bytes": float64(st.spools.bytes()),
+		},
 	})
 }
 

@@ -31,6 +31,7 @@ type stream struct {
 	task    *connect.SourceTask
 	catalog *catalog
 	conn    *pgconn.PgConn
+	version int // of the server
 	reader  *coalescer
 	out     output
 	tables  map[uint32]*table // announced tables by OID; nil for one that is not captured
@@ -38,10 +39,13 @@ type stream struct {
 	pos    position // up to where the changes are in batches
 	resume position // where this read of the slot begins: changes up to it are skipped
 	tx     transaction
+	spools spools // of transactions that are still open
 
-	known      LSN // durable before the first batch was sent
-	sent       LSN // Mark of the newest batch that was sent
-	lastCommit LSN // end of the last transaction, 0 for none since the snapshot
+	known      LSN   // durable before the first batch was sent
+	sent       LSN   // Mark of the newest batch that was sent
+	lastCommit LSN   // end of the last transaction, 0 for none since the snapshot
+	xmin       int64 // of the slot, 0 for none, and when it was read
+	xminRead   time.Time
 	walEnd     LSN // up to where the server has sent everything
 	told       LSN // confirmed by the last status
 
@@ -63,8 +67,9 @@ type transaction struct {
 	end      LSN // of its commit record
 	tsMicros int64
 	id       uint32
-	lsn      LSN // of the newest change
-	same     int // changes so far with that LSN
+	lsn      LSN         // of the newest change
+	same     int         // changes so far with that LSN
+	from     *replicated // nil for a transaction of this server
 }
 
 // stream reads the slot from start on until ctx is done, and then drains.
@@ -99,6 +104,10 @@ func (s *Source) newStream(t *connect.SourceTask, c *catalog, srv server, start 
 		pos: start, resume: start, known: start.commit, sent: start.commit, told: start.commit, walEnd: start.commit,
 		interval: s.config.StatusInterval, silence: silenceLimit,
 	}
+	if s.config.Transactions {
+		st.out.transactions = &transactions{topic: topicName(s.config.Prefix + s.config.Delimiter + s.config.TransactionTopic)}
+	}
+	st.version = srv.version
 	if srv.senderTimeout > 0 {
 		st.silence = srv.senderTimeout
 		st.interval = min(st.interval, srv.senderTimeout/3)
@@ -143,13 +152,11 @@ func (st *stream) hangUp() {
 // begin sends START_REPLICATION.
 func (st *stream) begin(ctx context.Context) error {
 	c := st.source.config
-	params, err := streamParams(c.StreamParams)
+	st.spools.limit = int64(c.TxMemory)
+	options, err := st.decoding(st.source.protocol...)
 	if err != nil {
 		return err
 	}
-	options := append([]string{
-		"proto_version '1'", "publication_names " + literal(identifier(c.Publication)),
-	}, params...)
 	err = pglogrepl.StartReplication(ctx, st.conn, identifier(c.Slot), st.resume.commit,
 		pglogrepl.StartReplicationOptions{Mode: pglogrepl.LogicalReplication, PluginArgs: options})
 	if err != nil {
@@ -158,9 +165,21 @@ func (st *stream) begin(ctx context.Context) error {
 	return nil
 }
 
+// decoding are the options of pgoutput, each a name and a literal.
+func (st *stream) decoding(protocol ...string) ([]string, error) {
+	c := st.source.config
+	options := append([]string{"publication_names " + literal(identifier(c.Publication))}, protocol...)
+	if st.version >= messagesVersion {
+		options = append(options, "messages 'true'")
+	}
+	params, err := streamParams(c.StreamParams)
+	return append(options, params...), err
+}
+
 // run receives until ctx is done. It is the one place that waits for the server; room is the one
 // place that waits for batches.
 func (st *stream) run(ctx context.Context) error {
+	defer st.spools.reset() // another connection gets it anew
 	netConn := st.conn.Conn()
 	// The read below does not know ctx; a deadline in the past ends it.
 	stop := context.AfterFunc(ctx, func() { _ = netConn.SetReadDeadline(time.Unix(1, 0)) })
