@@ -31,7 +31,8 @@ func (w *Worker) runSource(ctx context.Context, t *task) error {
 		return err
 	}
 	defer p.close()
-	p.task = newSourceTask(c.Name, t.id, c.source.MaxInFlight, offsets, t.log)
+	p.limit = c.source.MaxInFlight
+	p.task = newSourceTask(c.Name, t.id, min(p.limit, sourceBatches), offsets, t.log)
 	if p.chain, err = c.newChain(); err != nil {
 		return err
 	}

@@ -201,7 +201,7 @@ func (t *task) status() TaskStatus {
 		if s.Health != nil && s.Degraded == nil {
 			s.Degraded = s.Health.Warning
 		}
-		s.InFlight = cap(source.free) - len(source.free)
+		s.InFlight = int(source.inFlight.Load())
 	}
 	if ms := c.lastRecord.Load(); ms > 0 {
 		s.LastRecord = time.UnixMilli(ms)

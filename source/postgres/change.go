@@ -86,8 +86,8 @@ func (st *stream) end(ctx context.Context, end LSN) error {
 
 // commit ends a transaction: the position is behind it.
 func (st *stream) commit(end LSN) {
-	if end <= st.resume.commit {
-		st.tx.open = false // the slot was behind the position
+	if st.past() {
+		st.tx.open = false
 		return
 	}
 	st.pos = position{commit: end, lsn: end, txID: st.tx.id, tsMicros: st.tx.tsMicros, message: "COMMIT"}
@@ -95,6 +95,10 @@ func (st *stream) commit(end LSN) {
 	st.lastCommit = end
 	st.tx.open = false
 }
+
+// past says whether the transaction was durable as a whole before this read of the slot began: SQL
+// gives it again where the slot is behind the position, the walsender does not.
+func (st *stream) past() bool { return st.tx.end < st.resume.commit }
 
 // done says whether the change at lsn was durable before the stream began, and counts it.
 // Within a transaction changes come in the order of their LSNs, and those with the same LSN in
@@ -106,8 +110,8 @@ func (st *stream) done(lsn LSN) bool {
 		st.tx.lsn, st.tx.same = lsn, 1
 	}
 	r := &st.resume
-	if st.tx.end < r.commit {
-		return true // the slot was behind the position
+	if st.past() {
+		return true
 	}
 	if r.txEnd == 0 || r.txEnd != st.tx.end {
 		return false

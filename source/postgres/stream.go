@@ -52,6 +52,7 @@ type stream struct {
 	behind  bool      // there is a backlog: leave the walsender at the next commit
 	looked  time.Time // when we last looked for one
 	refused bool      // reading it by SQL does not work here
+	alone   bool      // there can be no second reader of it
 
 	heard    time.Time     // when the server last said something
 	status   time.Time     // when the last status was sent

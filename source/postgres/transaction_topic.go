@@ -87,7 +87,7 @@ func (st *stream) opened(ctx context.Context, lsn LSN) error {
 		return err
 	}
 	x := st.out.transactions
-	if x == nil || st.tx.end < st.resume.commit {
+	if x == nil || st.past() {
 		return nil
 	}
 	if st.resume.txEnd != 0 && st.resume.txEnd == st.tx.end {
@@ -108,7 +108,7 @@ func (st *stream) opened(ctx context.Context, lsn LSN) error {
 // closing is called when all changes of a transaction have come; end is that of its commit. It
 // writes that the transaction is committed, and how many changes it has.
 func (st *stream) closing(ctx context.Context, end LSN) error {
-	if st.out.transactions == nil || end <= st.resume.commit {
+	if st.out.transactions == nil || st.past() {
 		return nil
 	}
 	if err := st.room(ctx); err != nil {
