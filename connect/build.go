@@ -40,9 +40,9 @@ func (c *Connector) newConverters() (converters, error) {
 	return built, nil
 }
 
-func (c *Connector) newSource(task int, log *slog.Logger) (Source, error) {
+func (c *Connector) newSource(task int, log *slog.Logger, read ReadTopic) (Source, error) {
 	return c.plugin.source(copyOf(c.settings), Env{
-		Connector: c.Name, Class: c.common.Class, Task: task, Transforms: len(c.transforms), Log: log,
+		Connector: c.Name, Class: c.common.Class, Task: task, Transforms: len(c.transforms), Log: log, ReadTopic: read,
 	})
 }
 
@@ -62,7 +62,7 @@ func copyOf(s config.Settings) config.Settings {
 // `connectd validate --connect` does.
 func (c *Connector) Check(ctx context.Context, log *slog.Logger) error {
 	if c.source != nil {
-		src, err := c.newSource(0, log)
+		src, err := c.newSource(0, log, nil)
 		if err != nil {
 			return err
 		}

@@ -60,6 +60,7 @@ func (st *stream) commit(end LSN) {
 	st.walEnd = max(st.walEnd, end)
 	st.lastCommit = end
 	st.tx.open = false
+	st.signals.incremental.committed(st.tx.id)
 }
 
 // done says whether the change at lsn was durable before the stream began, and counts it.
@@ -113,11 +114,11 @@ func (st *stream) change(ctx context.Context, kind byte, lsn LSN, m message) err
 	if st.done(lsn) || t == nil || st.source.capture.skip[operations[kind]] && kind != 'U' {
 		return nil
 	}
-	err = st.write(t, kind, lsn, m.rest)
+	err = st.write(ctx, t, kind, lsn, m.rest)
 	if errors.Is(err, errNewLabel) {
 		// The enum has got a label since the table was announced.
 		if t, err = st.rebuild(ctx, t); err == nil {
-			err = st.write(t, kind, lsn, m.rest)
+			err = st.write(ctx, t, kind, lsn, m.rest)
 		}
 	}
 	if err != nil {
@@ -134,12 +135,15 @@ var (
 
 // write decodes the tuples of a change and puts its records into the batch. It copies data, so
 // that cells may point into the batch and it can be called again.
-func (st *stream) write(t *table, kind byte, lsn LSN, data []byte) error {
+func (st *stream) write(ctx context.Context, t *table, kind byte, lsn LSN, data []byte) error {
 	b, k := st.out.batch, st.block(lsn)
 	m := message{rest: b.Copy(data)}
 	part := m.byte()
 	if kind == 'I' {
 		cells, err := t.tuple(b, &m, nil, false)
+		if err == nil && t.watch != nil {
+			err = t.watch(ctx, record.Create, nil, cells, false)
+		}
 		if err == nil {
 			st.out.insert(t, cells, k)
 		}
@@ -160,6 +164,11 @@ func (st *stream) write(t *table, kind byte, lsn LSN, data []byte) error {
 		if old == nil {
 			return fmt.Errorf("table %s: a delete without the old row; %w", t, errTruncated)
 		}
+		if t.watch != nil {
+			if err := t.watch(ctx, record.Delete, old, nil, false); err != nil {
+				return err
+			}
+		}
 		st.out.remove(t, old, k)
 		return nil
 	}
@@ -170,7 +179,11 @@ func (st *stream) write(t *table, kind byte, lsn LSN, data []byte) error {
 	if keyOnly {
 		whole = nil // it has nothing to supply for unchanged large values
 	}
+	partial := t.watch != nil && whole == nil && m.lacksUnchanged()
 	cells, err := t.tuple(b, &m, whole, false)
+	if err == nil && t.watch != nil {
+		err = t.watch(ctx, record.Update, old, cells, partial)
+	}
 	if err != nil {
 		return err
 	}
@@ -196,6 +209,7 @@ func (st *stream) truncate(lsn LSN, m message) error {
 		if t == nil {
 			continue
 		}
+		st.signals.incremental.truncated(t)
 		st.out.truncate(t, st.block(lsn))
 		st.advance(messageTypes['T'])
 	}
@@ -235,6 +249,7 @@ func (st *stream) announce(ctx context.Context, r relation, columns []sent) erro
 	}
 	if old := st.tables[r.id]; old == nil || old.shape != t.shape {
 		st.tables[r.id] = t
+		st.signals.announced(old, t)
 	}
 	return nil
 }

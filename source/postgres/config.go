@@ -14,6 +14,7 @@ type Config struct {
 	Snapshot
 	Values
 	Topics
+	Signals
 	Unsupported
 	Ignored
 }
@@ -136,5 +137,6 @@ func (c *Config) Defaults() {
 	c.Tombstones = true
 	c.HeartbeatPrefix = "__debezium-heartbeat"
 	c.BatchSize = 2048
+	c.Signals.defaults()
 	c.Naming, c.SchemaNames, c.FieldNames = schemaNaming, "none", "none"
 }

@@ -84,6 +84,8 @@ var (
 	snapshotFirstHere = record.OfText("first_in_data_collection")
 	snapshotLastHere  = record.OfText("last_in_data_collection")
 	snapshotLast      = record.OfText("last")
+
+	snapshotIncremental = record.OfText("incremental")
 )
 
 // block is the source block of one change.
@@ -94,6 +96,7 @@ type block struct {
 	commit   LSN   // end of the transaction before; 0 for none yet
 	tsMicros int64 // commit time, or when the snapshot was taken
 	txID     uint32
+	unplaced bool // it is no change: lsn and txID mean nothing
 
 	// sequence is room for the text `["commit","lsn"]`, so that Append allocates nothing.
 	sequence [48]byte
@@ -104,11 +107,15 @@ func (k *block) Schema() *record.Schema { return sourceSchema }
 
 // Append appends the block's values.
 func (k *block) Append(dst []record.Value) []record.Value {
+	lsn, txID := record.OfInt(int64(k.lsn)), record.OfInt(int64(k.txID))
+	if k.unplaced {
+		lsn, txID = record.Value{}, record.Value{}
+	}
 	return append(dst,
 		k.origin.version, k.origin.connector, k.origin.name, record.OfInt(floorDiv(k.tsMicros, 1000)),
 		*k.snapshot, k.origin.db, record.OfString(k.appendSequence(k.sequence[:0])),
 		record.OfInt(k.tsMicros), record.OfInt(k.tsMicros*1000), k.origin.schema, k.origin.table,
-		record.OfInt(int64(k.txID)), record.OfInt(int64(k.lsn)),
+		txID, lsn,
 		record.Value{}, record.Value{}, record.Value{})
 }
 
@@ -117,6 +124,9 @@ func (k *block) appendSequence(dst []byte) []byte {
 		dst = append(dst, `[null,"`...)
 	} else {
 		dst = append(strconv.AppendUint(append(dst, `["`...), uint64(k.commit), 10), `","`...)
+	}
+	if k.unplaced {
+		return append(dst[:len(dst)-1], `null]`...)
 	}
 	return append(strconv.AppendUint(dst, uint64(k.lsn), 10), `"]`...)
 }

@@ -255,7 +255,7 @@ func (sn *snapshot) finish(ctx context.Context) error {
 }
 
 func (sn *snapshot) send(o *output, pos position) {
-	pos.stamp(o.batch, sn.source.partition)
+	pos.stamp(o.batch, sn.source.partition, sn.source.demand.append(nil))
 	sn.task.Send(o.batch)
 	o.batch = nil
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"connectd/connect"
@@ -21,9 +22,12 @@ type Source struct {
 	log       *slog.Logger
 	capture   *capture
 	forms     *forms
-	partition []byte          // of the stored offset
-	failover  bool            // create the slot as a failover slot: wanted, and the server can
-	headers   []record.Header // of every record
+	partition []byte                 // of the stored offset
+	failover  bool                   // create the slot as a failover slot: wanted, and the server can
+	headers   []record.Header        // of every record
+	demand    *demand                // what is asked for beside the stream
+	inbox     chan asked             // signals that wait for the stream
+	wake      atomic.Pointer[func()] // makes the stream look at inbox; nil while it does not run
 }
 
 // New makes the source that c describes.
@@ -37,6 +41,7 @@ func New(c *Config, e connect.Env) (connect.Source, error) {
 		return nil, fmt.Errorf("unavailable.value.placeholder: %w", err)
 	}
 	s := &Source{config: c, env: e, log: e.Log, capture: w, forms: f, partition: partition(c.Prefix)}
+	s.demand, s.inbox = &demand{}, make(chan asked, inboxSize)
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -120,6 +125,10 @@ func (s *Source) stored(t *connect.SourceTask) (*position, error) {
 	offset := t.Offset(string(s.partition))
 	if offset == nil {
 		return nil, nil
+	}
+	var err error
+	if s.demand, err = parseDemand(offset); err != nil {
+		return nil, connect.Permanent(err)
 	}
 	p, err := parsePosition(offset)
 	if err != nil {

@@ -39,7 +39,11 @@ func (st *stream) tend(ctx context.Context, now time.Time) (time.Duration, error
 			due = next
 		}
 	}
-	return max(due.Sub(now), time.Millisecond), nil
+	busy, err := st.signals.tend(ctx, now)
+	if busy {
+		return time.Millisecond, err
+	}
+	return max(due.Sub(now), time.Millisecond), err
 }
 
 // idle moves the position to the end of the WAL when nothing is under way, so that a slot whose
@@ -97,11 +101,13 @@ func (st *stream) sendStatus(now time.Time) error {
 
 // report shows where the stream is.
 func (st *stream) report() {
-	st.task.Report(connect.Progress{
+	p := connect.Progress{
 		Phase:  "streaming",
 		Detail: fmt.Sprintf("reading slot %q, at %s, confirmed up to %s", st.source.config.Slot, max(st.walEnd, st.pos.lsn), st.told),
 		Gauges: map[string]float64{"connectd_slot_unconfirmed_bytes": float64(max(st.walEnd, st.pos.lsn) - st.told)},
-	})
+	}
+	st.signals.progress(&p)
+	st.task.Report(p)
 }
 
 // drain sends what is batched, waits until it is durable, and confirms it.

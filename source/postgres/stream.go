@@ -32,6 +32,7 @@ type stream struct {
 	reader  *coalescer
 	out     output
 	tables  map[uint32]*table // announced tables by OID; nil for one that is not captured
+	signals *signals
 
 	pos    position // up to where the changes are in batches
 	resume position // where the stream begins: changes up to it are skipped
@@ -81,6 +82,8 @@ func (s *Source) stream(ctx context.Context, t *connect.SourceTask, c *catalog, 
 	if err := s.whenFree(ctx, func() error { return st.begin(ctx) }); err != nil {
 		return err
 	}
+	st.signals = newSignals(ctx, st)
+	defer st.signals.close()
 	st.report()
 	s.log.Info("streaming", "slot", s.config.Slot, "lsn", start.commit.String())
 	if err := st.run(ctx); err != nil && ctx.Err() == nil {
@@ -135,6 +138,9 @@ func (st *stream) run(ctx context.Context) error {
 		}
 		if ctx.Err() != nil { // after the deadline was set: AfterFunc's may have come before
 			return nil
+		}
+		if st.signals.pending() { // so may that of wake
+			continue
 		}
 		if err := st.receive(ctx); err != nil {
 			return err
@@ -226,7 +232,7 @@ func (st *stream) flush() {
 
 func (st *stream) send() {
 	b := st.out.batch
-	st.pos.stamp(b, st.source.partition)
+	st.pos.stamp(b, st.source.partition, st.signals.offset())
 	st.sent = LSN(b.Mark)
 	st.task.Send(b)
 	st.out.batch = nil

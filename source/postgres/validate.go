@@ -50,6 +50,7 @@ func (c *Config) Validate(r *config.Report) {
 	if !validTopic(c.Prefix) {
 		r.Errorf("topic.prefix", "%q is not a topic prefix; write letters, digits, dots, hyphens and underscores", c.Prefix)
 	}
+	c.Signals.validate(r)
 	c.validateLists(r)
 	c.validateUnsupported(r)
 	if _, err := newForms(c); err != nil {
