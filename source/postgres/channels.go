@@ -25,6 +25,7 @@ const maxSignal = 1 << 20
 // end with ctx; close waits for them.
 func (g *signals) open(ctx context.Context) {
 	c := g.st.source.config
+	g.channels.Go(func() { g.watchTables(ctx) })
 	if slices.Contains(c.SignalChannels, "file") {
 		g.channels.Go(func() { g.readFile(ctx, g.demand.File) })
 	}

@@ -14,7 +14,7 @@ import (
 type Signals struct {
 	SignalTable    string            `yaml:"signal.data.collection" doc:"table schema.table whose inserted rows (id, type, data) are signals; it is captured also when no list names it"`
 	SignalChannels []string          `yaml:"signal.enabled.channels" doc:"where signals come from beside REST, which is always open: source (the signal table), kafka, file"`
-	SignalPoll     time.Duration     `yaml:"signal.poll.interval.ms" doc:"how often the signal file is looked at, and a signal topic that can not be read is tried again"`
+	SignalPoll     time.Duration     `yaml:"signal.poll.interval.ms" doc:"how often the signal file is looked at, and a signal topic that can not be read is tried again; every twelfth time the catalog is looked at for new tables"`
 	SignalTopic    string            `yaml:"signal.kafka.topic" doc:"topic whose records with the key topic.prefix are signals; <topic.prefix>-signal when empty"`
 	SignalBrokers  string            `yaml:"signal.kafka.bootstrap.servers" doc:"brokers of that topic; the worker's when empty"`
 	SignalGroup    string            `yaml:"signal.kafka.groupId" doc:"consumer group whose committed offset is where the topic is read from when the connector has not read it before"`

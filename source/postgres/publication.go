@@ -26,7 +26,8 @@ func (s *Source) publish(ctx context.Context, c *catalog, tables []relation) err
 	if all || s.config.Autocreate != "filtered" {
 		return nil
 	}
-	return s.alterPublication(ctx, c, published(tables))
+	s.joined, err = s.alterPublication(ctx, c, published(tables))
+	return err
 }
 
 // publication says whether the publication is for all tables, and whether it exists.
@@ -74,11 +75,11 @@ func (s *Source) createPublication(ctx context.Context, c *catalog, tables []rel
 	return nil
 }
 
-// alterPublication makes the publication's tables the wanted ones. Tables too many do no harm,
-// so a role that may not remove them is no error.
-func (s *Source) alterPublication(ctx context.Context, c *catalog, want []relation) error {
+// alterPublication makes the publication's tables the wanted ones, and returns those that were
+// missing. Tables too many do no harm, so a role that may not remove them is no error.
+func (s *Source) alterPublication(ctx context.Context, c *catalog, want []relation) (missing []relation, err error) {
 	var have []string
-	err := c.each(ctx, `SELECT n.nspname || '.' || c.relname FROM pg_publication p
+	err = c.each(ctx, `SELECT n.nspname || '.' || c.relname FROM pg_publication p
 		JOIN pg_publication_rel r ON r.prpubid = p.oid JOIN pg_class c ON c.oid = r.prrelid
 		JOIN pg_namespace n ON n.oid = c.relnamespace WHERE p.pubname = $1`, []any{s.config.Publication}, func(rows pgx.Rows) error {
 		var table string
@@ -87,21 +88,21 @@ func (s *Source) alterPublication(ctx context.Context, c *catalog, want []relati
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("read the tables of publication %q: %w", s.config.Publication, err)
+		return nil, fmt.Errorf("read the tables of publication %q: %w", s.config.Publication, err)
 	}
-	missing := slices.DeleteFunc(slices.Clone(want), func(r relation) bool { return slices.Contains(have, r.String()) })
+	missing = slices.DeleteFunc(slices.Clone(want), func(r relation) bool { return slices.Contains(have, r.String()) })
 	if len(missing) == 0 && len(have) == len(want) {
-		return nil
+		return nil, nil
 	}
 	alter := "ALTER PUBLICATION " + identifier(s.config.Publication) + " SET TABLE " + tableList(want)
 	if err := c.exec(ctx, alter); err != nil {
 		if len(missing) == 0 && deniedCode(err) {
-			return nil
+			return nil, nil
 		}
-		return s.denied(fmt.Errorf("add %d tables to publication %q: %w", len(missing), s.config.Publication, err), alter)
+		return nil, s.denied(fmt.Errorf("add %d tables to publication %q: %w", len(missing), s.config.Publication, err), alter)
 	}
 	s.log.Info("publication altered", "publication", s.config.Publication, "tables", len(want))
-	return nil
+	return missing, nil
 }
 
 // denied adds the statement that somebody with the rights may run instead.

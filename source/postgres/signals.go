@@ -23,6 +23,8 @@ type asked struct {
 	broken error         // it could not be read as one
 	mark   func(*demand) // notes in its channel's position that it is done; may be nil
 	answer chan<- error  // told what is wrong with it, or nil; may be nil
+
+	joined, absent []name // instead of a signal: tables that have joined, see signals.join
 }
 
 // signals is the part of a stream that does what it is asked for beside: it takes signals from
@@ -35,6 +37,7 @@ type signals struct {
 	unsent      bool   // demand has changed since the last position, or there are notifications
 	incremental incremental
 	notifier    notifier
+	without     []string // tables that joined, and whose old rows are not in Kafka
 
 	cancel   context.CancelFunc
 	channels sync.WaitGroup
@@ -51,6 +54,17 @@ func newSignals(ctx context.Context, st *stream) *signals {
 	wake := g.wake
 	s.wake.Store(&wake) // from here on REST is taken
 	return g
+}
+
+// begin does what is due before the stream begins: it tells of a snapshot that is not taken, and
+// takes tables that have joined since the last start.
+func (g *signals) begin(ctx context.Context, snapshot bool) error {
+	if !snapshot {
+		if err := g.notify(ctx, newUUID(), aggregateInitial, "SKIPPED"); err != nil {
+			return err
+		}
+	}
+	return g.joinedAtStart(ctx)
 }
 
 // close closes the channels and waits for their goroutines.
@@ -123,6 +137,9 @@ func (g *signals) store() {
 
 // take does what one signal asks for. A signal that is wrong is said and left: the stream goes on.
 func (g *signals) take(ctx context.Context, a asked) error {
+	if len(a.joined)+len(a.absent) > 0 {
+		return g.join(ctx, a.joined, a.absent)
+	}
 	problem := a.broken
 	if problem == nil && a.signal.kind != "" {
 		var err error
@@ -338,8 +355,22 @@ func (g *signals) row(ctx context.Context, op record.Op, _, cells []record.Value
 	return g.take(ctx, a)
 }
 
+// missingSignalTable says how to make a signal table that is not there.
+func (s *Source) missingSignalTable(captured []relation) {
+	n := s.capture.signal
+	if n == (name{}) || slices.ContainsFunc(captured, func(r relation) bool { return n == name{r.schema, r.table} }) {
+		return
+	}
+	table := relation{schema: n.schema, table: n.table}.sql()
+	s.log.Warn("the signal table does not exist: no signal comes from there", "table", n.String(),
+		"mend", fmt.Sprintf("CREATE TABLE %s (id varchar(42) PRIMARY KEY, type varchar(32) NOT NULL, data varchar(2048)); GRANT SELECT, INSERT, DELETE ON %s TO %s", table, table, identifier(s.config.User)))
+}
+
 // progress adds to what the stream reports.
 func (g *signals) progress(p *connect.Progress) {
+	if len(g.without) > 0 {
+		p.Detail += "; joined without their old rows: " + strings.Join(g.without, ", ")
+	}
 	if len(g.demand.Tables) == 0 {
 		return
 	}

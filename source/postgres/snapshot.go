@@ -32,6 +32,8 @@ type snapshot struct {
 	ranges chan tableRange
 	first  atomic.Bool // the first row of all has been read
 
+	notices *initialNotices
+
 	mu     sync.Mutex
 	parked []*reader // readers that have nothing left to read
 }
@@ -124,14 +126,14 @@ func (s *Source) snapshotNow(ctx context.Context, t *connect.SourceTask, c *cata
 // read reads the tables in the exported snapshot called name.
 func (s *Source) read(ctx context.Context, t *connect.SourceTask, c *catalog, tables []relation, name string, lsn LSN, start position) (position, error) {
 	began := time.Now()
-	sn := &snapshot{source: s, task: t, name: name}
+	sn := &snapshot{source: s, task: t, name: name, notices: newInitialNotices(s, t)}
 	sn.pos = position{commit: start.commit, lsn: lsn, snapshot: "INITIAL", tsMicros: began.UnixMicro()}
 	sn.block = block{snapshot: &snapshotRow, lsn: lsn, tsMicros: began.UnixMicro()}
 	if err := sn.prepare(ctx, c, tables); err != nil {
 		return position{}, err
 	}
 	s.log.Info("snapshot begins", "tables", len(sn.tables), "lsn", lsn.String())
-	if err := sn.run(ctx); err != nil {
+	if err := sn.notices.end(ctx, sn.run(ctx)); err != nil {
 		return position{}, err
 	}
 	var rows int64
@@ -276,4 +278,5 @@ func (sn *snapshot) report() {
 	}
 	p.Detail = fmt.Sprintf("%d of about %d rows read", rows, estimated)
 	sn.task.Report(p)
+	sn.notices.report(p.Tables, sn.pos.commit)
 }

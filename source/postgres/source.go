@@ -25,6 +25,7 @@ type Source struct {
 	partition []byte                 // of the stored offset
 	failover  bool                   // create the slot as a failover slot: wanted, and the server can
 	headers   []record.Header        // of every record
+	joined    []relation             // tables that were put into the publication after the first start
 	demand    *demand                // what is asked for beside the stream
 	inbox     chan asked             // signals that wait for the stream
 	wake      atomic.Pointer[func()] // makes the stream look at inbox; nil while it does not run
@@ -105,6 +106,9 @@ func (s *Source) run(ctx context.Context, t *connect.SourceTask) error {
 	if err != nil {
 		return err
 	}
+	if plan.snapshot || stored == nil {
+		s.joined = nil // nothing was streamed without them
+	}
 	if plan.snapshot {
 		if plan.start, err = s.takeSnapshot(ctx, t, catalog, tables, plan, slot); err != nil {
 			return err
@@ -117,7 +121,7 @@ func (s *Source) run(ctx context.Context, t *connect.SourceTask) error {
 			return err
 		}
 	}
-	return s.stream(ctx, t, catalog, server, plan.start)
+	return s.stream(ctx, t, catalog, server, plan)
 }
 
 // stored is the position to go on from; nil when there is none.

@@ -60,7 +60,8 @@ type transaction struct {
 	same     int // changes so far with that LSN
 }
 
-func (s *Source) stream(ctx context.Context, t *connect.SourceTask, c *catalog, srv server, start position) error {
+func (s *Source) stream(ctx context.Context, t *connect.SourceTask, c *catalog, srv server, p plan) error {
+	start := p.start
 	conn, reader, err := s.connectReplication(ctx)
 	if err != nil {
 		return err
@@ -84,6 +85,9 @@ func (s *Source) stream(ctx context.Context, t *connect.SourceTask, c *catalog, 
 	}
 	st.signals = newSignals(ctx, st)
 	defer st.signals.close()
+	if err := st.signals.begin(ctx, p.snapshot); err != nil {
+		return err
+	}
 	st.report()
 	s.log.Info("streaming", "slot", s.config.Slot, "lsn", start.commit.String())
 	if err := st.run(ctx); err != nil && ctx.Err() == nil {
