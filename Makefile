@@ -3,7 +3,7 @@
 GO          ?= go
 TESTENV     := ./internal/testenv
 STATICCHECK := $(shell . $(TESTENV)/versions.env && echo $${CONNECTD_SERVERS_DIR:-$${XDG_CACHE_HOME:-$$HOME/.cache}/connectd}/staticcheck-$$STATICCHECK/staticcheck)
-TIMEOUT     ?= 15m
+TIMEOUT     ?= 40m
 
 .PHONY: build servers test short lint bench demo clean
 

@@ -40,14 +40,15 @@ func (c *Connector) newConverters() (converters, error) {
 	return built, nil
 }
 
-func (c *Connector) newSource(task int, log *slog.Logger, read ReadTopic) (Source, error) {
+// newSource builds the source of one of so many tasks.
+func (c *Connector) newSource(task, tasks int, log *slog.Logger, read ReadTopic) (Source, error) {
 	return c.plugin.source(copyOf(c.settings), Env{
-		Connector: c.Name, Class: c.common.Class, Task: task, Transforms: len(c.transforms), Log: log, ReadTopic: read,
+		Connector: c.Name, Class: c.common.Class, Task: task, Tasks: tasks, Transforms: len(c.transforms), Log: log, ReadTopic: read,
 	})
 }
 
 func (c *Connector) newSink(task int, log *slog.Logger) (Sink, error) {
-	return c.plugin.sink(copyOf(c.settings), Env{Connector: c.Name, Task: task, Log: log})
+	return c.plugin.sink(copyOf(c.settings), Env{Connector: c.Name, Task: task, Tasks: c.TasksMax, Log: log})
 }
 
 // copyOf is a copy of settings, so that a constructor may complete its own without a race with
@@ -62,7 +63,7 @@ func copyOf(s config.Settings) config.Settings {
 // `connectd validate --connect` does.
 func (c *Connector) Check(ctx context.Context, log *slog.Logger) error {
 	if c.source != nil {
-		src, err := c.newSource(0, log, nil)
+		src, err := c.newSource(0, 1, log, nil) // the one task that would have all of the work
 		if err != nil {
 			return err
 		}
@@ -88,10 +89,13 @@ func (c *Connector) ExactlyOnce() bool { return c.exactlyOnce }
 
 // tasks is how many tasks the connector has.
 func (c *Connector) tasks() int {
-	if c.Kind == SourceKind {
-		return 1 // one stream in order; a source that can be split comes with a later interface
+	if c.Kind == SinkKind {
+		return c.TasksMax
 	}
-	return c.TasksMax
+	if s, ok := c.settings.(Splitter); ok {
+		return min(max(s.Split(c.TasksMax), 1), c.TasksMax)
+	}
+	return 1 // one stream in order
 }
 
 // hashOf is 8 hex digits that change when a setting of the connector changes.

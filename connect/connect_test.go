@@ -196,7 +196,7 @@ func (s *counter) add(b *record.Batch, n int) {
 
 // drain waits until everything that was sent is committed.
 func (s *counter) drain(ctx context.Context, t *SourceTask, last uint64) error {
-	deadline := time.After(5 * time.Second)
+	deadline := time.After(time.Minute)
 	for t.Committed() < last {
 		select {
 		case <-t.Wake():
@@ -357,7 +357,7 @@ func readTopic(t testing.TB, k kafka.Settings, topic string) []kafka.Message {
 		t.Fatal(err)
 	}
 	defer g.Close(context.Background())
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var all []kafka.Message
 	for len(all) < left {

@@ -17,6 +17,15 @@ type Source interface {
 	Run(ctx context.Context, t *SourceTask) error
 }
 
+// Splitter is the settings of a source whose work several tasks can share, such as the endpoints of
+// an API. Each task is built with Env.Task and Env.Tasks and reads its own share; with another
+// number of tasks, or with other settings, a share may go to another task, which goes on where the
+// offsets are: so their partitions name what is read, not the task.
+type Splitter interface {
+	// Split is how many tasks share the work when most of them may run: 1 to most.
+	Split(most int) int
+}
+
 // Sink writes to one external system. The runtime calls Open for each partition assigned and
 // Close once, after every Writer is closed.
 type Sink interface {

@@ -59,7 +59,7 @@ func child(text, broker string) int {
 	s.Defaults()
 	w := NewWorker(&s, k, log)
 	plugins := testPlugins(&confirmations{}, nil)
-	plugins.Sources = append(plugins.Sources, SourcePlugin("told-source", newTold))
+	plugins.Sources = append(plugins.Sources, SourcePlugin("told-source", newTold), SourcePlugin("lanes-source", newLanes))
 	plugins.Sinks = append(plugins.Sinks, SinkPlugin("disk-sink", newDisk))
 	c, err := loadChild(settings, plugins)
 	if err != nil {
@@ -150,7 +150,7 @@ func (p *process) died(t *testing.T) {
 		if !errors.As(err, &exit) || !strings.Contains(exit.Error(), "killed") {
 			t.Fatalf("child ended with %v, want it killed at %s", err, p.step)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("child does not pass %s", p.step)
 	}
 }

@@ -37,3 +37,6 @@ func (i *Intake) Fail() { close(i.failed) }
 
 // Progress is what the source has reported last; nil when it has not.
 func (i *Intake) Progress() *Progress { return i.task.progress.Load() }
+
+// Health is what the source has seen of its upstream last; nil when it has not looked.
+func (i *Intake) Health() *Health { return i.task.health.Load() }

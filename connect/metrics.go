@@ -19,7 +19,7 @@ type metric struct {
 }
 
 // metrics is the table of all metrics of tasks but the histograms. Sources have further ones of
-// their own, see Progress.Gauges.
+// their own, see Progress.Gauges and Health.Gauges.
 var metrics = []metric{
 	{"connectd_records_read_total", "Records sent by the source, or read from Kafka.", prometheus.CounterValue, "",
 		func(t *TaskStatus) float64 { return float64(t.Read) }},
@@ -50,7 +50,7 @@ var metrics = []metric{
 		func(t *TaskStatus) float64 { return t.Lag.Seconds() }},
 	{"connectd_task_restarts_total", "Restarts of the task after a failure.", prometheus.CounterValue, "",
 		func(t *TaskStatus) float64 { return float64(t.Restarts) }},
-	{"connectd_task_degraded", "1 while the sink's target refuses and is tried again in place.", prometheus.GaugeValue, SinkKind,
+	{"connectd_task_degraded", "1 while the sink's target refuses and is tried again in place, or the source warns of its upstream.", prometheus.GaugeValue, "",
 		func(t *TaskStatus) float64 { return float64(oneIf(t.Degraded != nil)) }},
 	{"connectd_last_record_timestamp_seconds", "When the newest record arrived, in seconds since 1970.", prometheus.GaugeValue, "",
 		func(t *TaskStatus) float64 {
@@ -120,10 +120,15 @@ func collect(out chan<- prometheus.Metric, s *supervised, t *task) {
 	if s.kind == SinkKind {
 		out <- t.count.flush.metric(flushMetric, "How long the target took for a flush.", labels)
 	}
-	if p := status.Progress; p != nil {
-		for _, name := range slices.Sorted(maps.Keys(p.Gauges)) {
-			out <- prometheus.MustNewConstMetric(prometheus.NewDesc(name, "Reported by the source.", taskLabels, nil), prometheus.GaugeValue, p.Gauges[name], labels...)
-		}
+	gauges := map[string]float64{}
+	if status.Progress != nil {
+		maps.Copy(gauges, status.Progress.Gauges)
+	}
+	if status.Health != nil {
+		maps.Copy(gauges, status.Health.Gauges)
+	}
+	for _, name := range slices.Sorted(maps.Keys(gauges)) {
+		out <- prometheus.MustNewConstMetric(prometheus.NewDesc(name, "Reported by the source.", taskLabels, nil), prometheus.GaugeValue, gauges[name], labels...)
 	}
 }
 

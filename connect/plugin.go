@@ -11,8 +11,9 @@ import (
 type Env struct {
 	Connector  string // the connector's name
 	Class      string // as the connector's file names it: an alias may mean other defaults
-	Task       int
-	Transforms int // how many transforms a source's records pass
+	Task       int    // its number, from 0
+	Tasks      int    // how many there are
+	Transforms int    // how many transforms a source's records pass
 	Log        *slog.Logger
 	ReadTopic  ReadTopic // for a source that listens to a topic; nil where there is no Kafka
 }

@@ -14,7 +14,7 @@ import (
 type common struct {
 	Name     string `yaml:"name" doc:"connector's name, when it is not given outside of the settings"`
 	Class    string `yaml:"connector.class" required:"true" doc:"class of the connector: a short name such as postgres-source, or the Java class that it stands in for"`
-	TasksMax int    `yaml:"tasks.max" doc:"most tasks to run; a sink's tasks share the partitions, and no task runs without one"`
+	TasksMax int    `yaml:"tasks.max" doc:"most tasks to run; a sink's tasks share the partitions, those of a source what it can split, such as endpoints, and no more tasks run than there are shares"`
 
 	KeyConverter    string `yaml:"key.converter" doc:"class of the converter of keys; its settings are the keys that start with key.converter."`
 	ValueConverter  string `yaml:"value.converter" doc:"class of the converter of values; its settings are the keys that start with value.converter."`

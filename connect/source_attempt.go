@@ -13,7 +13,7 @@ import (
 // Kafka after the next has begun.
 func (w *Worker) runSource(ctx context.Context, t *task) error {
 	c := t.connector
-	src, err := c.newSource(t.id, t.log, w.readTopic)
+	src, err := c.newSource(t.id, c.tasks(), t.log, w.readTopic)
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func (w *Worker) runSource(ctx context.Context, t *task) error {
 	t.listen(src)
 	err = p.run(ctx, src, w.settings.Grace)
 	if isFenced(err) {
-		t.yield(ctx, w, offsets)
+		t.yield(ctx, w, offsets, p.offsets.keys)
 	}
 	return err
 }
@@ -82,12 +82,7 @@ func (w *Worker) repeating(ctx context.Context, t *task, p *pipeline) (map[strin
 }
 
 // offsetsTopic is where the connector's source offsets are kept.
-func (w *Worker) offsetsTopic(c *Connector) string {
-	if c.source.OffsetsTopic != "" {
-		return c.source.OffsetsTopic
-	}
-	return w.settings.OffsetsTopic
-}
+func (w *Worker) offsetsTopic(c *Connector) string { return c.OffsetsTopic(w.settings) }
 
 // offsetsTopic is the store of source offsets. A store takes no more writes after an error: the
 // next attempt opens it again.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"strconv"
 	"time"
 
 	"connectd/kafka"
@@ -22,9 +23,10 @@ func (w *Worker) transactional(ctx context.Context, t *task, p *pipeline) (map[s
 	if err := t.checkRival(ctx, w, k); err != nil {
 		return nil, err
 	}
-	// Kafka Connect's form, so that it and connectd fence each other, too.
-	id := fmt.Sprintf("%s-%s-%d", w.settings.GroupID, c.Name, t.id)
-	producer, err := kafka.NewTxProducer(ctx, k, id, t.log)
+	if err := t.before.end(ctx, func() error { return w.fencePredecessors(ctx, t, k) }); err != nil {
+		return nil, err
+	}
+	producer, err := kafka.NewTxProducer(ctx, k, w.transactionalID(c, strconv.Itoa(t.id)), t.log)
 	if err != nil {
 		return nil, err
 	}
@@ -80,16 +82,32 @@ func (w *Worker) readOffsets(ctx context.Context, c *Connector, k kafka.Settings
 const yieldLimit = 10 * time.Second
 
 // yield notes where the position is when another process has taken over. start is where this
-// attempt began, for when it can not be read.
-func (t *task) yield(ctx context.Context, w *Worker, start map[string][]byte) {
+// attempt began, for when it can not be read; own are the source partitions that it has written.
+func (t *task) yield(ctx context.Context, w *Worker, start map[string][]byte, own map[string]string) {
 	ctx, cancel := context.WithTimeout(ctx, yieldLimit)
 	defer cancel()
-	t.yielded = start
+	t.own = own
+	t.yielded = t.ownOffsets(start)
 	if k, err := w.transactionSettings(t.connector); err == nil {
 		if now, err := w.readOffsets(ctx, t.connector, k); err == nil {
-			t.yielded = now
+			t.yielded = t.ownOffsets(now)
 		}
 	}
+}
+
+// ownOffsets are those that nobody but this task has reason to move: all of a connector's only
+// task; where there are more, those that it has written itself.
+func (t *task) ownOffsets(all map[string][]byte) map[string][]byte {
+	if t.connector.tasks() == 1 {
+		return all
+	}
+	mine := map[string][]byte{}
+	for partition, offset := range all {
+		if _, ok := t.own[partition]; ok {
+			mine[partition] = offset
+		}
+	}
+	return mine
 }
 
 // checkRival refuses to start while the position goes on without this task: then another process
@@ -103,7 +121,7 @@ func (t *task) checkRival(ctx context.Context, w *Worker, k kafka.Settings) erro
 	if err != nil {
 		return err
 	}
-	if !maps.EqualFunc(now, t.yielded, bytes.Equal) {
+	if now = t.ownOffsets(now); !maps.EqualFunc(now, t.yielded, bytes.Equal) {
 		t.yielded = now
 		return fmt.Errorf("another process runs this connector, and its position goes on; stop one of them, or give one another name: %w", ErrFenced)
 	}

@@ -22,6 +22,7 @@ type SourceTask struct {
 	failed    <-chan struct{}
 	offsets   map[string][]byte
 	progress  atomic.Pointer[Progress]
+	health    atomic.Pointer[Health]
 }
 
 // newSourceTask has n batches and starts at offsets, which it keeps.
@@ -96,12 +97,22 @@ func (t *SourceTask) recycle(b *record.Batch) {
 // Report shows what the source is doing in the connector's status and metrics.
 func (t *SourceTask) Report(p Progress) { t.progress.Store(&p) }
 
+// Watch shows how the upstream is in the connector's status and metrics, whatever the source is
+// doing meanwhile. It may be called from any goroutine.
+func (t *SourceTask) Watch(h Health) { t.health.Store(&h) }
+
+// Health is what a source has seen of its upstream.
+type Health struct {
+	Warning error              // what somebody should look at while all still works; nil for nothing
+	Gauges  map[string]float64 // by metric name, such as connectd_slot_retained_bytes
+}
+
 // Progress is a source's own account of where it is.
 type Progress struct {
 	Phase  string             // such as "snapshot" or "streaming"
 	Detail string             // one sentence for people
 	Tables []TableProgress    // of a snapshot
-	Gauges map[string]float64 // further figures by metric name, such as connectd_slot_retained_bytes
+	Gauges map[string]float64 // further figures by metric name, such as connectd_slot_unconfirmed_bytes
 }
 
 // TableProgress says how far the snapshot of one table is.

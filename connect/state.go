@@ -31,7 +31,7 @@ type TaskStatus struct {
 	ID       int
 	State    State
 	Cause    error     // of FAILED and RESTARTING: what ended it last
-	Degraded error     // of RUNNING: what a sink's target refuses at the moment, tried again in place
+	Degraded error     // of RUNNING: what a sink's target refuses at the moment, tried again in place, or what a source warns of
 	Finished bool      // of RUNNING: a source that has nothing more to read
 	Since    time.Time // when it came into this state
 	Next     time.Time // of RESTARTING: when it is tried again
@@ -53,4 +53,5 @@ type TaskStatus struct {
 	Latency    *Histogram    // from a record's time to its arrival; live, see Histogram.Merge
 	Recent     *Histogram    // the same of about the last ten seconds
 	Progress   *Progress     // what the source reports; nil before the first report
+	Health     *Health       // what the source has seen of its upstream; nil when it does not look
 }

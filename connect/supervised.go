@@ -109,10 +109,20 @@ func (s *supervised) run(ctx context.Context, restart map[int]bool) {
 		}
 	}
 	s.end(again)
+	var idle []*task
 	for _, t := range s.all() {
 		if t.started() == nil {
-			t.start(ctx)
+			idle = append(idle, t)
 		}
+	}
+	if len(idle) == len(s.all()) {
+		before := newPredecessors()
+		for _, t := range idle {
+			t.before = before
+		}
+	}
+	for _, t := range idle {
+		t.start(ctx)
 	}
 }
 

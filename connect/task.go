@@ -20,7 +20,9 @@ type task struct {
 	attempt   func(ctx context.Context, t *task) error // runs the source or the sink once
 	backoff   backoff
 
+	before  *predecessors
 	yielded map[string][]byte // the source offsets when another process was seen at work; nil when none was
+	own     map[string]string // source partitions that this task had written then
 
 	cancel context.CancelFunc // of the running goroutine; owned by the connector's loop
 
@@ -210,7 +212,10 @@ func (t *task) status() TaskStatus {
 		s.LagRecords, caughtUp = lag()
 	}
 	if source != nil {
-		s.Progress = source.progress.Load()
+		s.Progress, s.Health = source.progress.Load(), source.health.Load()
+		if s.Health != nil && s.Degraded == nil {
+			s.Degraded = s.Health.Warning
+		}
 		s.InFlight = cap(source.free) - len(source.free)
 	}
 	if ms := c.lastRecord.Load(); ms > 0 {

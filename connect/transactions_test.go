@@ -39,7 +39,7 @@ func readCommitted(t testing.TB, k kafka.Settings, topic string) []string {
 		t.Fatal(err)
 	}
 	defer g.Close(context.Background())
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var all []string
 	for next, end := logs[p].Start, logs[p].End; next < end; {

@@ -17,11 +17,12 @@ func appendFloat(dst []byte, f float64, bits int) []byte {
 	case math.IsInf(f, -1):
 		return append(dst, `"-Infinity"`...)
 	}
-	return appendJavaFloat(dst, f, bits)
+	return AppendJavaFloat(dst, f, bits)
 }
 
-// appendJavaFloat appends a finite f in Java's form.
-func appendJavaFloat(dst []byte, f float64, bits int) []byte {
+// AppendJavaFloat appends a finite f as Java writes it, as Double.toString (bits 64) or
+// Float.toString (bits 32) do.
+func AppendJavaFloat(dst []byte, f float64, bits int) []byte {
 	if a := math.Abs(f); a == 0 || a >= 1e-3 && a < 1e7 {
 		start := len(dst)
 		dst = strconv.AppendFloat(dst, f, 'f', -1, bits)

@@ -69,7 +69,7 @@ func appendSimple(dst []byte, d record.Datum, inside bool) ([]byte, error) {
 		if f := v.Float(); f != f || math.IsInf(f, 0) {
 			return appendNotFinite(dst, f), nil
 		}
-		return appendJavaFloat(dst, v.Float(), floatBits(s)), nil
+		return AppendJavaFloat(dst, v.Float(), floatBits(s)), nil
 	case record.Number:
 		if scale, err := strconv.Atoi(s.Param("scale")); err == nil && s.Name == record.DecimalName {
 			return appendDecimalNumber(dst, v.B, scale)

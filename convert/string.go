@@ -24,13 +24,13 @@ func (c *StringConfig) Defaults() { c.Encoding = "UTF-8" }
 
 // Validate checks the name of the character set.
 func (c *StringConfig) Validate(r *config.Report) {
-	if _, err := charset(c.Encoding); err != nil {
+	if _, err := Charset(c.Encoding); err != nil {
 		r.Errorf("encoding", "%v", err)
 	}
 }
 
-// charset is the character set called name; nil is UTF-8.
-func charset(name string) (encoding.Encoding, error) {
+// Charset is the character set called name; nil is UTF-8.
+func Charset(name string) (encoding.Encoding, error) {
 	switch strings.ToUpper(strings.ReplaceAll(name, "_", "-")) {
 	case "", "UTF8", "UTF-8":
 		return nil, nil
@@ -39,7 +39,7 @@ func charset(name string) (encoding.Encoding, error) {
 	}
 	e, err := ianaindex.IANA.Encoding(name)
 	if err != nil || e == nil {
-		return nil, fmt.Errorf("%q is not a character set that is known; write UTF-8, ISO-8859-1, US-ASCII or another name of the IANA", name)
+		return nil, fmt.Errorf("%q is not a character set that is known; write UTF-8, UTF-16LE, ISO-8859-1 or another name of the IANA", name)
 	}
 	return e, nil
 }
@@ -53,7 +53,7 @@ type String struct {
 
 // NewString builds a string converter.
 func NewString(c *StringConfig) (*String, error) {
-	e, err := charset(c.Encoding)
+	e, err := Charset(c.Encoding)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func appendJava(dst []byte, d record.Datum) ([]byte, error) {
 		if f := v.Float(); f != f || math.IsInf(f, 0) {
 			return appendNotFinite(dst, f), nil
 		}
-		return appendJavaFloat(dst, v.Float(), floatBits(s)), nil
+		return AppendJavaFloat(dst, v.Float(), floatBits(s)), nil
 	case record.Number:
 		if scale, err := strconv.Atoi(s.Param("scale")); err == nil && s.Name == record.DecimalName {
 			return appendDecimalNumber(dst, v.B, scale)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -177,4 +179,25 @@ func (a *Admin) topicConfig(ctx context.Context, topic string) (map[string]strin
 		}
 	}
 	return config, nil
+}
+
+// TransactionalIDs are the transactional ids of the cluster that begin with prefix and that the user
+// may see. Brokers before Kafka 3.0 can not list them.
+func (a *Admin) TransactionalIDs(ctx context.Context, prefix string) ([]string, error) {
+	var all kadm.ListedTransactions
+	err := a.retry(ctx, func() (err error) {
+		all, err = a.admin.ListTransactions(ctx, nil, nil)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list transactional ids: %w", explain(err, a.brokers))
+	}
+	var ids []string
+	for _, id := range all.TransactionalIDs() {
+		if strings.HasPrefix(id, prefix) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids, nil
 }

@@ -449,7 +449,7 @@ func TestGroupWithoutBroker(t *testing.T) {
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, want the context's error", err)
 	}
-	if err := g.Close(within(t, 10*time.Second)); err != nil {
+	if err := g.Close(within(t, time.Minute)); err != nil {
 		t.Error(err)
 	}
 	if _, err := g.Poll(t.Context()); !errors.Is(err, ErrClosed) {

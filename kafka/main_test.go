@@ -127,7 +127,7 @@ func wait(t testing.TB, p *Producer, msgs ...Message) error {
 	select {
 	case err := <-done:
 		return err
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("no done within 30 s")
 		return nil
 	}

@@ -118,7 +118,7 @@ func (m *member) change(f func()) {
 // until waits for a state of the member, which is locked while ok runs.
 func (m *member) until(what string, ok func() bool) {
 	m.t.Helper()
-	timeout := time.After(30 * time.Second)
+	timeout := time.After(time.Minute)
 	for {
 		m.mu.Lock()
 		yes, changed := ok(), m.changed

@@ -34,7 +34,7 @@ func readAll(t testing.TB, s Settings, topic string) map[int32][]Message {
 		t.Fatal(err)
 	}
 	defer g.Close(context.Background())
-	ctx, left, all := within(t, 30*time.Second), 0, map[int32][]Message{}
+	ctx, left, all := within(t, time.Minute), 0, map[int32][]Message{}
 	for _, o := range logs {
 		left += int(o.End - o.Start)
 	}

@@ -149,7 +149,7 @@ func TestStoreEndsWithoutRecords(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		st, err := OpenStore(within(t, 20*time.Second), s, topic, log())
+		st, err := OpenStore(within(t, time.Minute), s, topic, log())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -183,7 +183,7 @@ func TestStoreCompacted(t *testing.T) {
 	}
 	t.Log("log after compaction:", logs)
 	want := map[string]string{"k1": "46", "k2": "47", "k3": "48", "k4": "49"}
-	again, err := OpenStore(within(t, 20*time.Second), s, "t", log())
+	again, err := OpenStore(within(t, time.Minute), s, "t", log())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +215,7 @@ func TestStoreWatch(t *testing.T) {
 				if got != want {
 					t.Errorf("got change %v, want %v", got, want)
 				}
-			case <-time.After(20 * time.Second):
+			case <-time.After(time.Minute):
 				t.Fatalf("change %v did not come", want)
 			}
 		}

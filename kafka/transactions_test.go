@@ -12,7 +12,7 @@ import (
 
 func claim(t testing.TB, s Settings, id string) *TxProducer {
 	t.Helper()
-	p, err := NewTxProducer(within(t, 30*time.Second), s, id, log())
+	p, err := NewTxProducer(within(t, time.Minute), s, id, log())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func visible(t testing.TB, s Settings, topic string) []string {
 	var values []string
 	l := logReader{admin: a, topic: topic}
 	for p, o := range logs {
-		if _, err := l.read(within(t, 30*time.Second), p.ID, o.Start, o.End, func(r *kgo.Record) { values = append(values, string(r.Value)) }); err != nil {
+		if _, err := l.read(within(t, time.Minute), p.ID, o.Start, o.End, func(r *kgo.Record) { values = append(values, string(r.Value)) }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -56,7 +56,7 @@ func TestTransaction(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if err := p.Commit(within(t, 10*time.Second)); err != nil {
+			if err := p.Commit(within(t, time.Minute)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -87,14 +87,14 @@ func TestTransactionIsFenced(t *testing.T) {
 		if err := wait(t, owner.Producer, numbered(topic, 0, 100, 1)...); err != nil {
 			t.Fatal(err)
 		}
-		if err := zombie.Commit(within(t, 10*time.Second)); !errors.Is(err, ErrFenced) || Permanent(err) {
+		if err := zombie.Commit(within(t, time.Minute)); !errors.Is(err, ErrFenced) || Permanent(err) {
 			t.Errorf("commit of the zombie: got %v, want ErrFenced", err)
 		}
 		if err := zombie.Begin(); !errors.Is(err, ErrFenced) {
 			t.Errorf("begin after that: got %v, want ErrFenced", err)
 		}
 		zombie.Close()
-		if err := owner.Commit(within(t, 10*time.Second)); err != nil {
+		if err := owner.Commit(within(t, time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		if got := visible(t, s, topic); !slices.Equal(got, []string{"100"}) {
@@ -138,7 +138,7 @@ func TestStoreWaitsForOpenTransactions(t *testing.T) {
 		}
 		put(slow, "slow", "1")
 		put(quick, "quick", "1")
-		if err := quick.Commit(within(t, 10*time.Second)); err != nil {
+		if err := quick.Commit(within(t, time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		opened := make(chan map[string]string, 1)
@@ -171,6 +171,26 @@ func TestGroupOffsetsOfUnknownGroup(t *testing.T) {
 		commits, err := testAdmin(t, s).GroupOffsets(t.Context(), unique(t))
 		if err != nil || len(commits) > 0 {
 			t.Errorf("got %v, %v; want nothing", commits, err)
+		}
+	})
+}
+
+func TestTransactionalIDs(t *testing.T) {
+	eachBroker(t, func(t *testing.T, s Settings) {
+		prefix := makeTopic(t, s, 1) // a name that is nobody else's
+		for _, id := range []string{prefix + "-1", prefix + "-0", "x" + prefix} {
+			p := claim(t, s, id)
+			begin(t, p)
+			if err := wait(t, p.Producer, numbered(prefix, 0, 0, 1)...); err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Commit(within(t, 10*time.Second)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := testAdmin(t, s).TransactionalIDs(t.Context(), prefix+"-")
+		if want := []string{prefix + "-0", prefix + "-1"}; err != nil || !slices.Equal(got, want) {
+			t.Errorf("got %v, %v; want %v", got, err, want)
 		}
 	})
 }

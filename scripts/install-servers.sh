@@ -12,8 +12,11 @@ dir=${CONNECTD_SERVERS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/connectd}
 # ---- what is where (package testenv looks at the same places) ----
 
 postgres15_debian=/usr/lib/postgresql/15/bin
-postgres15=$dir/postgresql-$POSTGRES_15
-postgres17=$dir/postgresql-$POSTGRES_17
+for major in 13 14 15 16 17 18; do
+  version=POSTGRES_$major
+  declare "postgres$major=$dir/postgresql-${!version}"
+done
+postgres_all=(postgres15 postgres17 postgres18 postgres16 postgres14 postgres13)
 kafka=$dir/kafka-$KAFKA
 clickhouse=$dir/clickhouse-chdb-$CHDB
 versitygw=$dir/versitygw-$VERSITYGW
@@ -29,12 +32,12 @@ missing() { # missing THING: is it still to be installed?
 things=()
 for name in "${@:-all}"; do
   case $name in
-    postgres) things+=(postgres15 postgres17) ;;
+    postgres) things+=("${postgres_all[@]}") ;;
     kafka) things+=(kafka) ;;
     clickhouse) things+=(clickhouse) ;;
     s3) things+=(versitygw) ;;
     tools) things+=(staticcheck) ;;
-    all) things+=(postgres15 postgres17 kafka clickhouse versitygw staticcheck) ;;
+    all) things+=("${postgres_all[@]}" kafka clickhouse versitygw staticcheck) ;;
     *) echo "install-servers.sh: \"$name\" is not a server; want postgres, kafka, clickhouse, s3 or tools" >&2; exit 2 ;;
   esac
 done
@@ -62,13 +65,20 @@ need() { packages+=("$1"); }
 has() { command -v "$1" >/dev/null; }
 can_apt() { has apt-get && { ((EUID == 0)) || has sudo; }; }
 if wanted postgres15 && can_apt && [[ -n $(apt-cache show postgresql-15 2>/dev/null) ]]; then
-  need postgresql-15 # elsewhere it comes from Maven, as 17 does
+  need postgresql-15 # elsewhere it comes from Maven, as the others do
 fi
-if wanted postgres15 || wanted postgres17; then
+wanted_postgres() { # is any of them still to be installed?
+  local thing
+  for thing in "${postgres_all[@]}"; do
+    if wanted "$thing"; then return; fi
+  done
+  return 1
+}
+if wanted_postgres; then
   has xz || need xz-utils
   has unzip || need unzip
 fi
-if wanted postgres15 || wanted postgres17 || wanted kafka; then
+if wanted_postgres || wanted kafka; then
   has java || need default-jre-headless
   has mvn || need maven
 fi
@@ -117,8 +127,9 @@ postgres_from_maven() { # postgres_from_maven THING VERSION
   mkdir "$part/$1"
   tar -xJf "$part/$1-jar/"*.txz -C "$part/$1"
 }
-install_postgres15() { postgres_from_maven postgres15 "$POSTGRES_15"; }
-install_postgres17() { postgres_from_maven postgres17 "$POSTGRES_17"; }
+for major in 13 14 15 16 17 18; do
+  eval "install_postgres$major() { postgres_from_maven postgres$major \"\$POSTGRES_$major\"; }"
+done
 
 # The data directory of a new node is formatted here once and copied at each start,
 # which halves the time to start a broker.
@@ -157,7 +168,7 @@ install() { # install THING…: one after the other
     mv -T "$part/$thing" "${!thing}"
   done
 }
-export here part POSTGRES_15 POSTGRES_17 KAFKA LOG4J CHDB LZ4 ZSTANDARD CITYHASH VERSITYGW STATICCHECK
+export here part ${!POSTGRES_*} KAFKA LOG4J CHDB LZ4 ZSTANDARD CITYHASH VERSITYGW STATICCHECK
 export -f maven postgres_from_maven go_install
 for thing in "${things[@]}"; do export -f "install_$thing"; done
 
@@ -168,7 +179,7 @@ for thing in "${things[@]}"; do
 done
 ((${#names[@]})) || exit 0
 echo "installing into $dir (a few minutes, once): ${names[*]}"
-install postgres15 postgres17 kafka & maven=$!
+install "${postgres_all[@]}" kafka & maven=$!
 install clickhouse & pip=$!
 install staticcheck versitygw & gobuild=$!
 status=0

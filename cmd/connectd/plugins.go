@@ -18,7 +18,7 @@ import (
 var plugins = connect.Plugins{
 	Sources: []connect.Plugin{
 		connect.SourcePlugin("api-source", api.New, "com.github.castorm.kafka.connect.http.HttpSourceConnector", "io.confluent.connect.http.HttpSourceConnector"),
-		connect.SourcePlugin("files-source", files.New, "org.apache.kafka.connect.file.FileStreamSourceConnector", "FileStreamSource", "io.streamthoughts.kafka.connect.filepulse.source.FilePulseSourceConnector", "com.github.jcustenborder.kafka.connect.spooldir.SpoolDirCsvSourceConnector", "com.github.jcustenborder.kafka.connect.spooldir.SpoolDirJsonSourceConnector", "com.github.jcustenborder.kafka.connect.spooldir.SpoolDirSchemaLessJsonSourceConnector", "com.github.jcustenborder.kafka.connect.spooldir.SpoolDirLineDelimitedSourceConnector"),
+		connect.SourcePlugin("files-source", files.New, "org.apache.kafka.connect.file.FileStreamSourceConnector", "FileStreamSource", "io.streamthoughts.kafka.connect.filepulse.source.FilePulseSourceConnector", "com.github.jcustenborder.kafka.connect.spooldir.SpoolDirCsvSourceConnector", "com.github.jcustenborder.kafka.connect.spooldir.SpoolDirJsonSourceConnector", "com.github.jcustenborder.kafka.connect.spooldir.SpoolDirSchemaLessJsonSourceConnector", "com.github.jcustenborder.kafka.connect.spooldir.SpoolDirLineDelimitedSourceConnector", "com.github.jcustenborder.kafka.connect.spooldir.SpoolDirAvroSourceConnector"),
 		connect.SourcePlugin("postgres-source", pgsource.New, "io.debezium.connector.postgresql.PostgresConnector"),
 	},
 	Sinks: []connect.Plugin{

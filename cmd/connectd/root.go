@@ -50,6 +50,7 @@ func rootCommand() *cobra.Command {
 ClickHouse, PostgreSQL and S3. It reads its own YAML, Strimzi's KafkaConnector documents and
 Kafka Connect's JSON, with the class and property names of Debezium and Kafka Connect.`,
 		Example: `  connectd validate connectors.yaml     say everything that is wrong, without running it
+  connectd doctor connectors.yaml       look at the databases, and print the SQL that mends them
   connectd run connectors.yaml          run the connectors of one file
   connectd run conf.d/ extra.json       run those of a directory and a file
   connectd list                         show the classes of connectors, transforms and converters
@@ -65,7 +66,7 @@ Kafka Connect's JSON, with the class and property names of Debezium and Kafka Co
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(runCommand(), validateCommand(), listCommand(), snapshotCommand(), versionCommand(), referenceCommand())
+	root.AddCommand(runCommand(), validateCommand(), doctorCommand(), migrateCommand(), listCommand(), snapshotCommand(), versionCommand(), referenceCommand())
 	return root
 }
 

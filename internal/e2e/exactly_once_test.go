@@ -60,7 +60,7 @@ connectors:
 	read := newCounting(t, broker.Brokers, prefix+".public.counted")
 	// The slot is there from the first record on.
 	d.start()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(patience)
 	for read.admin(func(a *kafka.Admin) error { _, err := a.TopicID(t.Context(), read.topic); return err }) != nil {
 		if time.Now().After(deadline) {
 			t.Fatal("the first record does not come")
@@ -73,7 +73,7 @@ connectors:
 
 	for _, step := range []string{"source.tx.produced:2", "source.tx.committed:2", "source.confirmed:1", "source.tx.produced:9", "source.tx.committed:7"} {
 		d.start("CONNECTD_FAULT=" + step)
-		for deadline := time.Now().Add(time.Minute); ; {
+		for deadline := time.Now().Add(patience); ; {
 			insert(1 + rand.IntN(300))
 			select {
 			case err := <-d.gone:
@@ -98,7 +98,7 @@ connectors:
 		d.kill()
 	}
 	d.start()
-	for deadline := time.Now().Add(time.Minute); ; pause(t, 100*time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; pause(t, 100*time.Millisecond) {
 		seen := read.all()
 		if seen[rows] > 0 {
 			break
@@ -144,7 +144,7 @@ func (c *counting) admin(f func(*kafka.Admin) error) error {
 // smallest waits for the first committed records, and is the smallest id among them.
 func (c *counting) smallest() int {
 	c.t.Helper()
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); pause(c.t, 100*time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); pause(c.t, 100*time.Millisecond) {
 		least := 0
 		for id := range c.all() {
 			if least == 0 || id < least {
@@ -170,7 +170,7 @@ func (c *counting) all() map[int]int {
 }
 
 func (c *counting) read(a *kafka.Admin, seen map[int]int) error {
-	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
 	logs, err := a.ListOffsets(ctx, true, c.topic)
 	if err != nil {

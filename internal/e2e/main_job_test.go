@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"testing"
-	"time"
 )
 
 // TestMainJob sends 200,000 mixed changes over five tables through the whole way while the
@@ -36,7 +35,7 @@ func TestMainJob(t *testing.T) {
 		l.transaction(600)
 	}
 	t.Logf("%d changes", l.changes)
-	w.await(3 * time.Minute)
+	w.await()
 	d.terminate()
 	w.offsetsOnce()
 }

@@ -114,7 +114,7 @@ func (r *refusals) loginWanted() {
 func (r *refusals) goodGoOn() {
 	r.t.Helper()
 	r.exec(r.source, r.db, "INSERT INTO orders VALUES (3, 'cocoa')")
-	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, r.source.DSN(r.target))
 	if err != nil {
@@ -175,7 +175,7 @@ func free(t *testing.T) string {
 // exec runs statements as superuser.
 func (r *refusals) exec(p *testenv.Postgres, database string, statements ...string) {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second) // also at the end of the test
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // also at the end of the test
 	defer cancel()
 	conn, err := pgconn.Connect(ctx, p.DSN(database))
 	if err != nil {

@@ -104,7 +104,7 @@ type answered struct {
 // One that is tried again is RUNNING between two tries.
 func awaitRefusals(t *testing.T, api string, all []refusal) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	missing, last := map[string]refusal{}, map[string]answered{}
 	for _, c := range all {
@@ -203,7 +203,7 @@ func (r *refusals) validated(d *daemon, all []refusal) {
 // listening waits for the first line of the log and returns the URL of the API in it.
 func (d *daemon) listening() string {
 	d.t.Helper()
-	ctx, cancel := context.WithTimeout(d.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(d.t.Context(), time.Minute)
 	defer cancel()
 	every := time.NewTicker(20 * time.Millisecond)
 	defer every.Stop()

@@ -134,9 +134,9 @@ connectors:
 // await waits until every target equals the source. Rows of a table without a key can not be told
 // apart: they are compared with the topic, which has each of them once, or more often after a
 // crash of the source.
-func (w *world) await(limit time.Duration) {
+func (w *world) await() {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), limit)
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	source, target := w.open(w.source.DSN(w.sourceDB)), w.open(w.target.DSN(w.targetDB))
 	for _, t := range tables {

@@ -23,7 +23,7 @@ const (
 
 // PostgresOptions say how a server differs from the usual one.
 type PostgresOptions struct {
-	Version  string            // "15" (default) or "17"
+	Version  string            // one of PostgresVersions; "15" by default
 	Settings map[string]string // postgresql.conf, on top of wal_level=logical and so on
 	Port     int               // 0: a free one
 }
@@ -171,7 +171,7 @@ func (p *Postgres) init(ctx context.Context, bin string, settings map[string]str
 	}
 	data := filepath.Join(proc.dir, "data")
 	initdb := proc.command(ctx, filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres",
-		"-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions")
+		"-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("start %s: initdb: %w: %s", proc.name, err, out)
 	}
@@ -235,11 +235,23 @@ func (p *Postgres) exec(ctx context.Context, database string, statements ...stri
 	return nil
 }
 
+// PostgresVersions are the major versions that there are, oldest first.
+func PostgresVersions() []string {
+	var majors []string
+	for name := range versions {
+		if major, ok := strings.CutPrefix(name, "POSTGRES_"); ok {
+			majors = append(majors, major)
+		}
+	}
+	slices.Sort(majors)
+	return majors
+}
+
 // postgresBin returns the folder with initdb and postgres of a major version.
 func postgresBin(version string) (string, error) {
 	full, ok := versions["POSTGRES_"+version]
 	if !ok {
-		return "", fmt.Errorf("start postgres: there is no version %q (15, 17)", version)
+		return "", fmt.Errorf("start postgres: there is no version %q (%s)", version, strings.Join(PostgresVersions(), ", "))
 	}
 	root, err := serversDir()
 	if err != nil {

@@ -18,8 +18,8 @@ import (
 const (
 	host = "127.0.0.1"
 
-	startTimeout = 60 * time.Second      // for a start whose context has no earlier deadline
-	stopTimeout  = 30 * time.Second      // for a server to end by itself after a signal
+	startTimeout = 180 * time.Second     // for a start whose context has no earlier deadline
+	stopTimeout  = 60 * time.Second      // for a server to end by itself after a signal
 	pollInterval = 20 * time.Millisecond // between two looks at whether a server is ready
 	logTail      = 2000                  // bytes of a server's log that an error shows
 )

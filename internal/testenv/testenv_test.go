@@ -84,7 +84,7 @@ func TestStartError(t *testing.T) {
 		{"postgres version", func(ctx context.Context, dir string) error {
 			_, err := StartPostgres(ctx, dir, PostgresOptions{Version: "9"})
 			return err
-		}, `there is no version "9" (15, 17)`},
+		}, `there is no version "9" (13, 14, 15, 16, 17, 18)`},
 		{"kafka property", func(ctx context.Context, dir string) error {
 			_, err := StartKafka(ctx, dir, KafkaOptions{Properties: map[string]string{"node.id": "x"}})
 			return err

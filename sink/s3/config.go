@@ -5,17 +5,14 @@ import (
 
 	"connectd/config"
 	"connectd/connect"
+	"connectd/internal/s3client"
 )
 
 // Config is what may be set on an s3-sink. The names are those of Confluent's and Aiven's
 // connectors.
 type Config struct {
-	Bucket    string        `yaml:"s3.bucket.name" alias:"aws.s3.bucket.name,aws.s3.bucket.name.config" required:"true" doc:"bucket that the objects go to; it must exist"`
-	Region    string        `yaml:"s3.region" alias:"aws.s3.region" doc:"AWS region, or any name that an S3-compatible store expects"`
-	Endpoint  string        `yaml:"store.url" alias:"aws.s3.endpoint,aws.s3.endpoint.config" doc:"URL of an S3-compatible store; empty for AWS"`
-	PathStyle bool          `yaml:"s3.path.style.access.enabled" doc:"put the bucket into the path of a request and not into the host name"`
-	AccessKey string        `yaml:"aws.access.key.id" doc:"access key; empty uses AWS's default chain (environment, profile, role)"`
-	SecretKey config.Secret `yaml:"aws.secret.access.key" doc:"secret of the access key"`
+	Bucket string `yaml:"s3.bucket.name" alias:"aws.s3.bucket.name,aws.s3.bucket.name.config" required:"true" doc:"bucket that the objects go to; it must exist"`
+	s3client.Connection
 
 	Format   string   `yaml:"format.class" alias:"format.output.type" values:"jsonl,json,io.confluent.connect.s3.format.json.JsonFormat" doc:"jsonl: one JSON value a line"`
 	Fields   []string `yaml:"format.output.fields" doc:"what a line holds: value, or several of key, value, topic, partition, offset, timestamp, headers"`
@@ -43,8 +40,8 @@ type Config struct {
 // the task, and decimals are numbers.
 func (c *Config) Defaults() {
 	*c = Config{
-		Region: "us-west-2", PathStyle: true,
-		Format: "jsonl", Fields: []string{"value"}, Decimals: "NUMERIC", Nulls: "ignore",
+		Connection: s3client.ConnectionDefaults(),
+		Format:     "jsonl", Fields: []string{"value"}, Decimals: "NUMERIC", Nulls: "ignore",
 		Schedule: time.Minute,
 		Dir:      "topics", Delim: "/", FileDelim: "+", Pad: 10,
 		Compression: "gzip", Level: -1, PartSize: 25 << 20, Retries: 3,
@@ -68,9 +65,7 @@ func (c *Config) Validate(r *config.Report) {
 	if c.Pad < 0 || c.Pad > 19 {
 		r.Errorf("filename.offset.zero.pad.width", "%d is not a width; write a number from 0 to 19", c.Pad)
 	}
-	if (c.AccessKey == "") != (c.SecretKey == "") {
-		r.Errorf("aws.access.key.id", "needs aws.secret.access.key beside it; set both, or none for AWS's default chain")
-	}
+	c.ValidateConnection(r)
 	if len(c.Fields) == 0 {
 		r.Errorf("format.output.fields", "is empty; write value, or several of key, value, topic, partition, offset, timestamp, headers")
 	}

@@ -12,6 +12,7 @@ import (
 
 	"connectd/connect"
 	"connectd/internal/fault"
+	"connectd/internal/s3client"
 	"connectd/record"
 )
 
@@ -39,7 +40,7 @@ func (o *object) metadata() map[string]string {
 func (s *Sink) put(ctx context.Context, o *object) error {
 	fault.Point("sink.writing")
 	err := s.write(ctx, o, s.cfg.Conditional)
-	if s.cfg.Conditional && status(err) == 501 {
+	if s.cfg.Conditional && s3client.Status(err) == 501 {
 		// The store does not know conditional writes.
 		err = s.write(ctx, o, false)
 	}

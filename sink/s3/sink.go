@@ -2,20 +2,15 @@ package s3
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/smithy-go"
 
 	"connectd/connect"
-	"connectd/internal/dial"
+	"connectd/internal/s3client"
 	"connectd/record"
 )
 
@@ -28,21 +23,10 @@ type Sink struct {
 
 // New builds the client; nothing is sent yet.
 func New(c *Config, e connect.Env) (connect.Sink, error) {
-	opts := []func(*awsconfig.LoadOptions) error{awsconfig.WithRegion(c.Region), awsconfig.WithRetryMaxAttempts(c.Retries)}
-	if c.AccessKey != "" {
-		opts = append(opts, awsconfig.WithCredentialsProvider(
-			credentials.NewStaticCredentialsProvider(c.AccessKey, c.SecretKey.Reveal(), "")))
-	}
-	cfg, err := awsconfig.LoadDefaultConfig(context.Background(), opts...)
+	client, err := c.Client(c.Retries)
 	if err != nil {
-		return nil, fmt.Errorf("load the AWS settings: %w", err)
+		return nil, err
 	}
-	client := s3.NewFromConfig(cfg, func(o *s3.Options) {
-		o.UsePathStyle = c.PathStyle
-		if c.Endpoint != "" {
-			o.BaseEndpoint = aws.String(c.Endpoint)
-		}
-	})
 	return &Sink{cfg: c, log: e.Log, client: client}, nil
 }
 
@@ -71,45 +55,10 @@ func (s *Sink) Open(ctx context.Context, p record.Partition) (connect.Writer, er
 // Close has nothing to end: the client holds no connection that does not end by itself.
 func (s *Sink) Close() error { return nil }
 
-// explain says what was being done, and what helps when it is known. What waiting cannot heal
-// is permanent.
+// explain says what was being done, and what helps when it is known.
 func (s *Sink) explain(doing string, err error) error {
-	var api smithy.APIError
-	switch {
-	case errors.As(err, &api):
-	case strings.Contains(err.Error(), "get credentials"):
-		return fmt.Errorf("%s at %s: AWS's default chain finds no credentials (%s); set aws.access.key.id and aws.secret.access.key, or give the process a profile or a role", doing, s.where(), dial.Cause(err))
-	default:
-		return fmt.Errorf("%s at %s: %s; check store.url, and that the store runs there", doing, s.where(), dial.Cause(err))
-	}
-	switch api.ErrorCode() {
-	case "NoSuchBucket", "NotFound":
-		return connect.Permanent(fmt.Errorf("%s at %s: the bucket does not exist; create it, or correct s3.bucket.name", doing, s.where()))
-	case "InvalidAccessKeyId", "XAdminUserNotFound", "SignatureDoesNotMatch": // the second is versitygw's name of the first
-		return connect.Permanent(fmt.Errorf("%s at %s: %s; check aws.access.key.id and aws.secret.access.key", doing, s.where(), api.ErrorCode()))
-	case "BadRequest", "AuthorizationHeaderMalformed", "PermanentRedirect", "MovedPermanently":
-		return connect.Permanent(fmt.Errorf("%s at %s: %s; is s3.region (%s) the bucket's region?", doing, s.where(), api.ErrorCode(), s.cfg.Region))
-	case "AccessDenied", "Forbidden":
-		return connect.Permanent(fmt.Errorf("%s at %s: access denied; the key needs s3:ListBucket, s3:PutObject, s3:GetObject and s3:AbortMultipartUpload on the bucket", doing, s.where()))
-	}
-	return fmt.Errorf("%s at %s: %s: %s", doing, s.where(), api.ErrorCode(), api.ErrorMessage())
-}
-
-func (s *Sink) where() string {
-	if s.cfg.Endpoint != "" {
-		return s.cfg.Endpoint
-	}
-	return "AWS region " + s.cfg.Region
-}
-
-// status is the HTTP status of an S3 error, or 0.
-func status(err error) int {
-	var r interface{ HTTPStatusCode() int }
-	if errors.As(err, &r) {
-		return r.HTTPStatusCode()
-	}
-	return 0
+	return s.cfg.Explain(doing, err, "s3.bucket.name", "s3:ListBucket, s3:PutObject, s3:GetObject and s3:AbortMultipartUpload")
 }
 
 // taken says whether a conditional write found an object under its key.
-func taken(err error) bool { return status(err) == http.StatusPreconditionFailed }
+func taken(err error) bool { return s3client.Status(err) == http.StatusPreconditionFailed }

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/klauspost/compress/gzip"
 
+	"connectd/internal/s3client"
 	"connectd/record"
 )
 
@@ -127,7 +128,7 @@ func (w *writer) abortOrphans(ctx context.Context) error {
 	page := s3.NewListMultipartUploadsPaginator(w.sink.client, &s3.ListMultipartUploadsInput{Bucket: &w.sink.cfg.Bucket, Prefix: &prefix})
 	for page.HasMorePages() {
 		list, err := page.NextPage(ctx)
-		if code := status(err); code == 403 || code == 501 {
+		if code := s3client.Status(err); code == 403 || code == 501 {
 			w.sink.log.Warn("unfinished uploads of a killed process stay in the bucket: they may not be listed here; let the bucket's lifecycle rules end them",
 				"topic", w.p.Topic, "partition", w.p.ID, "err", err)
 			return nil
@@ -138,7 +139,7 @@ func (w *writer) abortOrphans(ctx context.Context) error {
 		for _, u := range list.Uploads {
 			_, err := w.sink.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
 				Bucket: &w.sink.cfg.Bucket, Key: u.Key, UploadId: u.UploadId})
-			if err != nil && status(err) != 404 {
+			if err != nil && s3client.Status(err) != 404 {
 				return w.sink.explain(fmt.Sprintf("abort the unfinished upload of %q", *u.Key), err)
 			}
 		}

@@ -5,12 +5,14 @@ import (
 	"time"
 
 	"connectd/config"
+	"connectd/internal/s3client"
 )
 
 // Config is what may be set on a files-source. The names are those of the spooldir connectors,
 // of FilePulse and of Kafka's FileStreamSource.
 type Config struct {
 	Selection
+	Bucket
 	Reading
 	Lines
 	CSV
@@ -20,24 +22,24 @@ type Config struct {
 
 // Selection says which files are read, and what becomes of them.
 type Selection struct {
-	Path      string         `yaml:"input.path" alias:"fs.listing.directory.path,fs.scan.directory.path" doc:"folder to read files from"`
-	Include   []string       `yaml:"include" alias:"file" doc:"globs of the files to read, absolute or below input.path; ** stands for any folders"`
+	Path      string         `yaml:"input.path" alias:"fs.listing.directory.path,fs.scan.directory.path" doc:"folder to read files from, or s3://bucket/prefix"`
+	Include   []string       `yaml:"include" alias:"file" doc:"globs of the files to read, absolute (/folder/* or s3://bucket/*) or below input.path; ** stands for any folders"`
 	Exclude   []string       `yaml:"exclude" doc:"globs of the files not to read"`
 	Pattern   *regexp.Regexp `yaml:"input.file.pattern" alias:"file.filter.regex.pattern" doc:"regular expression that the whole name of a file must match"`
 	Recursive bool           `yaml:"input.path.walk.recursively" alias:"fs.recursive.scan.enable" doc:"read the folders below input.path too; globs with ** always do"`
 	Temporary []string       `yaml:"temporary.names" doc:"globs of names that are left alone: files that are still being written"`
 	Order     string         `yaml:"files.sort.attributes" values:"NameAsc,NameDesc,LastModifiedAsc,LastModifiedDesc,LengthAsc,LengthDesc,name,mtime" doc:"which of several files is read first"`
-	Poll      time.Duration  `yaml:"poll.interval.ms" alias:"empty.poll.wait.ms,fs.listing.interval.ms" doc:"how often the folders are listed; between two listings inotify tells of changes where the file system can"`
+	Poll      time.Duration  `yaml:"poll.interval.ms" alias:"empty.poll.wait.ms,fs.listing.interval.ms" doc:"how often the folders are listed; between two listings inotify tells of changes where the file system can. 0 is 500ms for folders and 10s for buckets"`
 	Watch     bool           `yaml:"watch" doc:"use inotify beside polling"`
 
 	Mode         string        `yaml:"mode" values:"auto,complete,tail" doc:"complete: a file is read once, when it is ready; tail: files grow and are rotated; auto: complete, and tail for FileStreamSource"`
 	MinimumAge   time.Duration `yaml:"file.minimum.age.ms" doc:"mode complete: a file is ready when it was not written for so long"`
-	Stable       time.Duration `yaml:"file.stable.ms" doc:"mode complete: a file is ready when two looks at it, so far apart, see the same size and time"`
+	Stable       time.Duration `yaml:"file.stable.ms" doc:"mode complete: a file is ready when two looks at it, so far apart, see the same size and time; objects in buckets are ready at once"`
 	Marker       string        `yaml:"file.marker.suffix" doc:"mode complete: a file is ready when one with its name and this suffix, such as .done, exists"`
 	Cleanup      string        `yaml:"cleanup.policy" values:"NONE,DELETE,MOVE,MOVEBYDATE,none,delete,move,move-by-date" doc:"mode complete: what becomes of a file whose records and position are durable"`
-	CleanupClass string        `yaml:"fs.cleanup.policy.class" doc:"FilePulse's class for cleanup.policy: LogCleanupPolicy, DeleteCleanupPolicy or LocalMoveCleanupPolicy"`
-	Finished     string        `yaml:"finished.path" alias:"cleaner.output.succeeded.path" doc:"folder that finished files are moved to"`
-	ErrorPath    string        `yaml:"error.path" alias:"cleaner.output.failed.path" doc:"folder that files are moved to which can not be read, when halt.on.error is false"`
+	CleanupClass string        `yaml:"fs.cleanup.policy.class" doc:"FilePulse's class for cleanup.policy: LogCleanupPolicy, DeleteCleanupPolicy, LocalMoveCleanupPolicy, AmazonS3DeleteCleanupPolicy or AmazonS3MoveCleanupPolicy"`
+	Finished     string        `yaml:"finished.path" alias:"cleaner.output.succeeded.path" doc:"folder that finished files are moved to, or s3://bucket/prefix for objects"`
+	ErrorPath    string        `yaml:"error.path" alias:"cleaner.output.failed.path" doc:"folder, or s3://bucket/prefix, that files are moved to which can not be read, when halt.on.error is false"`
 	KeepTree     bool          `yaml:"cleanup.policy.maintain.relative.path" doc:"keep the folders below input.path when a file is moved"`
 	Halt         bool          `yaml:"halt.on.error" doc:"stop when a file can not be read; otherwise it is moved to error.path, or left, and the next one is read"`
 
@@ -47,10 +49,18 @@ type Selection struct {
 	Retention     time.Duration `yaml:"state.retention.ms" doc:"how long the position of a file is kept that is no longer there"`
 }
 
+// Bucket is about files in S3-compatible buckets.
+type Bucket struct {
+	s3client.Connection
+	Name     string `yaml:"s3.bucket.name" alias:"aws.s3.bucket.name" doc:"FilePulse's way to write input.path: the bucket of s3://bucket/prefix"`
+	Prefix   string `yaml:"aws.s3.bucket.prefix" doc:"FilePulse's way to write input.path: the prefix of s3://bucket/prefix"`
+	Attempts int    `yaml:"s3.part.retries" alias:"aws.s3.backoff.max.retries" doc:"attempts at a request before the task is started again"`
+}
+
 // Reading says how files become records.
 type Reading struct {
-	Format      string      `yaml:"format" values:"auto,jsonl,json,csv,tsv,lines,parquet" doc:"what is in the files; auto goes by the name: .csv, .tsv, .jsonl, .ndjson, .json, .parquet, and lines for the others"`
-	ReaderClass string      `yaml:"tasks.reader.class" doc:"FilePulse's class for format: its row readers read lines, its JSON readers json"`
+	Format      string      `yaml:"format" values:"auto,jsonl,json,csv,tsv,lines,parquet,avro" doc:"what is in the files; auto goes by the name: .csv, .tsv, .jsonl, .ndjson, .json, .parquet, .avro, and lines for the others"`
+	ReaderClass string      `yaml:"tasks.reader.class" doc:"FilePulse's class for format: its row readers read lines, its JSON readers json, its Avro and Parquet readers those"`
 	Compression string      `yaml:"compression" alias:"file.compression.type" values:"auto,none" doc:"auto: gzip, zstd and framed snappy are recognised by content"`
 	Charset     string      `yaml:"file.charset" alias:"csv.file.charset,file.encoding" doc:"character set of the files; a byte order mark wins over it"`
 	NotUTF8     string      `yaml:"invalid.characters" values:"fail,replace,keep,skip" doc:"what a record does that is not UTF-8: fail (errors.tolerance decides), be written with U+FFFD, be kept as it is, or be left out"`
@@ -125,7 +135,8 @@ func (c *Config) Defaults() {
 	*c = Config{}
 	c.Temporary = []string{".*", "*.tmp", "*.temp", "*.part", "*.partial", "*.filepart", "*.crdownload", "*.swp", "*~", "*.PROCESSING"}
 	c.Order = "NameAsc"
-	c.Poll = 500 * time.Millisecond
+	c.Connection = s3client.ConnectionDefaults()
+	c.Attempts = 3
 	c.Watch = true
 	c.Mode = "auto"
 	c.Stable = 500 * time.Millisecond

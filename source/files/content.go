@@ -5,14 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"strings"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/snappy"
 	"github.com/klauspost/compress/zstd"
-	"golang.org/x/text/encoding"
-	"golang.org/x/text/encoding/ianaindex"
 	"golang.org/x/text/encoding/unicode"
 	"golang.org/x/text/transform"
 )
@@ -21,30 +17,15 @@ import (
 // positions in it, so that a file keeps its position when it is compressed after a rotation.
 type content struct {
 	io.Reader
-	file  *os.File
+	file  blob
 	plain bool // a position in the content is one in the file
 	close func()
-}
-
-// charset is the character set called name; nil is UTF-8.
-func charset(name string) (encoding.Encoding, error) {
-	switch strings.ToUpper(strings.ReplaceAll(name, "_", "-")) {
-	case "", "UTF8", "UTF-8":
-		return nil, nil
-	case "ASCII": // Java's name
-		name = "US-ASCII"
-	}
-	e, err := ianaindex.IANA.Encoding(name)
-	if err != nil || e == nil {
-		return nil, fmt.Errorf("%q is not a character set that is known; write UTF-8, UTF-16LE, ISO-8859-1 or another name of the IANA", name)
-	}
-	return e, nil
 }
 
 // magics are how compressed files begin.
 var magics = []struct {
 	begin []byte
-	open  func(*os.File) (io.Reader, func(), error)
+	open  func(io.Reader) (io.Reader, func(), error)
 }{
 	{[]byte{0x1f, 0x8b, 0x08}, openGzip},
 	{[]byte{0x28, 0xb5, 0x2f, 0xfd}, openZstd},
@@ -53,12 +34,12 @@ var magics = []struct {
 
 const longestMagic = 10
 
-func openGzip(f *os.File) (io.Reader, func(), error) {
+func openGzip(f io.Reader) (io.Reader, func(), error) {
 	r, err := gzip.NewReader(f)
 	return r, func() {}, err
 }
 
-func openZstd(f *os.File) (io.Reader, func(), error) {
+func openZstd(f io.Reader) (io.Reader, func(), error) {
 	r, err := zstd.NewReader(f, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(256<<20))
 	if err != nil {
 		return nil, nil, err
@@ -66,24 +47,24 @@ func openZstd(f *os.File) (io.Reader, func(), error) {
 	return r, r.Close, nil
 }
 
-func openSnappy(f *os.File) (io.Reader, func(), error) { return snappy.NewReader(f), func() {}, nil }
+func openSnappy(f io.Reader) (io.Reader, func(), error) { return snappy.NewReader(f), func() {}, nil }
 
-// openContent opens the file at path at its begin.
-func (s *Source) openContent(path string) (*content, error) {
-	f, err := os.Open(path)
+// openContent opens e at its begin.
+func (s *Source) openContent(e entry) (*content, error) {
+	f, err := s.store.open(e)
 	if err != nil {
 		return nil, err
 	}
 	c, err := s.newContent(f)
 	if err != nil {
 		_ = f.Close() // read only
-		return nil, fmt.Errorf("open %q: %w", path, err)
+		return nil, fmt.Errorf("open %q: %w", e.path, err)
 	}
 	return c, nil
 }
 
 // newContent takes f over. f is at its begin.
-func (s *Source) newContent(f *os.File) (*content, error) {
+func (s *Source) newContent(f blob) (*content, error) {
 	c := &content{Reader: f, file: f, plain: true, close: func() {}}
 	var begin [longestMagic]byte
 	n, err := f.ReadAt(begin[:], 0)

@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, idle...)
 }
 
 // child runs one connector until SIGTERM.
@@ -206,7 +206,8 @@ func (c *crashing) drain(want map[string]bool) {
 		}
 	}
 	_ = cmd.Process.Signal(syscall.SIGTERM)
-	if err := cmd.Wait(); err != nil {
+	// One that had nothing to do may be told to stop before it listens to signals.
+	if err := cmd.Wait(); err != nil && !cmd.ProcessState.Sys().(syscall.WaitStatus).Signaled() {
 		c.t.Errorf("the last child ended with %v", err)
 	}
 	for line := range want {

@@ -1,8 +1,8 @@
-// Package files reads files from folders: whole files that appear (mode complete) and files that
-// grow (mode tail).
+// Package files reads files from folders and from buckets: whole files that appear (mode complete)
+// and files that grow (mode tail).
 //
-// In flow bytes, out flow batches of records. One row's way: scan.go finds its file and
-// identity.go decides whether it is known, content.go opens the file (decompressed, as UTF-8),
+// In flow bytes, out flow batches of records. One row's way: list.go finds its file, in a store
+// that is folders.go or bucket.go, and identity.go decides whether it is known, content.go opens the file (decompressed, as UTF-8),
 // input.go cuts lines or csv.go rows from it, and output.go makes a record of each in the memory
 // of a batch. A batch carries the position behind its last record (state.go); only when that is
 // durable is a finished file deleted or moved (cleanup.go).

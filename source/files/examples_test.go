@@ -2,6 +2,7 @@ package files
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,4 +66,13 @@ func TestExampleFileStream(t *testing.T) {
 	if c.Mode != "tail" || c.Format != "lines" || strings.Join(c.Include, ",") != "/var/log/app/events.jsonl" {
 		t.Errorf("mode %s, format %s, include %q", c.Mode, c.Format, c.Include)
 	}
+}
+
+func TestExampleBucket(t *testing.T) {
+	s := newStore3(t)
+	c := example(t, "files-bucket.yaml", "LAKE_BUCKET", s.name, "LAKE_REGION", s.server.Region, "LAKE_URL", s.server.Endpoint, "LAKE_KEY", s.server.AccessKey, "LAKE_SECRET", s.server.SecretKey)
+	s.put("events/2026/11/a.jsonl", "{\"n\":1}\n")
+	r := start(t, c, nil)
+	r.want(`{"n":1}`)
+	r.until("it is moved", func() bool { return slices.Equal(s.keys(), []string{"read/a.jsonl"}) })
 }

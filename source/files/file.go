@@ -80,8 +80,10 @@ func (f *file) stamp(b *record.Batch) {
 		st.Header, st.Types = rows.header, rows.types
 	case *parquetRows:
 		st.Head = sumOf(rows.head)
+	case *avroRows:
+		st.Row = rows.row
 	}
-	st.Path, st.Dev, st.Inode = f.entry.path, f.entry.dev, f.entry.inode
+	st.Path, st.Dev, st.Inode, st.ETag = f.entry.path, f.entry.dev, f.entry.inode, f.entry.etag
 	st.Size, st.MTime = f.entry.size, f.entry.mtime.UnixNano()
 	f.stored = true
 	b.Offsets = append(b.Offsets, record.SourceOffset{Partition: f.partition, Offset: b.Append(512, st.append)})
@@ -113,6 +115,9 @@ func (f *file) pending() bool {
 
 // close gives the file back to the system.
 func (f *file) close() {
+	if a, ok := f.format.(*avroRows); ok {
+		a.close()
+	}
 	if f.content != nil {
 		f.content.Close()
 	}
@@ -123,12 +128,12 @@ func (f *file) close() {
 // that was read before.
 func (s *Source) open(f *file) error {
 	path, st := f.entry.path, &f.state
-	c, err := s.openContent(path)
+	c, err := s.openContent(f.entry)
 	if err != nil {
 		return err
 	}
-	info, err := c.file.Stat()
-	if err == nil && f.entry.inode != 0 && entryOf(path, info).inode != f.entry.inode {
+	now, err := c.file.stat()
+	if err == nil && now.inode != f.entry.inode {
 		err = fmt.Errorf("open %q: %w", path, errMoved)
 	}
 	if err != nil {
@@ -137,7 +142,7 @@ func (s *Source) open(f *file) error {
 	}
 	in := newInput(c, int(s.config.MaxLine), int(s.config.Fingerprint))
 	if st.Offset > 0 {
-		if c, err = s.resume(c, in, st); err != nil {
+		if c, err = s.resume(c, in, f.entry, st); err != nil {
 			return fmt.Errorf("go on in %q: %w", path, err)
 		}
 	}
@@ -152,13 +157,12 @@ func (s *Source) open(f *file) error {
 
 // resume checks that c is the content of st and moves to its position, on a content that is c or
 // stands for it.
-func (s *Source) resume(c *content, in *input, st *state) (*content, error) {
+func (s *Source) resume(c *content, in *input, e entry, st *state) (*content, error) {
 	head, tail := make([]byte, st.Head.N), make([]byte, st.Tail.N)
 	_, err := io.ReadFull(c, head)
 	if err == nil && !c.plain { // it can not be read backwards
-		path := c.file.Name()
 		c.Close()
-		if c, err = s.openContent(path); err != nil {
+		if c, err = s.openContent(e); err != nil {
 			return nil, err
 		}
 	}
@@ -190,6 +194,12 @@ func (s *Source) newFormat(f *file) (format, error) {
 			return nil, fmt.Errorf("open %q: %w", f.entry.path, err)
 		}
 		return p, nil
+	case "avro":
+		a, err := newAvro(s, f)
+		if err != nil {
+			return nil, fmt.Errorf("open %q: %w", f.entry.path, err)
+		}
+		return a, nil
 	case "csv", "tsv":
 		return newCSV(c, f.in, f.out, f.state.Header, f.state.Types, kind == "tsv")
 	case "json", "jsonl":
@@ -229,6 +239,8 @@ func formatOf(c *Config, path string) string {
 		return "json"
 	case ".parquet":
 		return "parquet"
+	case ".avro":
+		return "avro"
 	}
 	return "lines"
 }

@@ -13,7 +13,8 @@ import (
 // (content), its device and inode, and its path. Content has a veto: a file whose content is
 // another one is another file, whatever its name and inode say. When the content agrees, inode
 // and path decide whether it is the file or only one like it. A wrong "same" loses records and a
-// wrong "other" repeats them, so doubt means other.
+// wrong "other" repeats them, so doubt means other. An object in a bucket is known by its key, its
+// size and its ETag: it never changes, only another one takes its key.
 
 // look is what an unknown file looks like.
 type look struct {
@@ -23,7 +24,10 @@ type look struct {
 
 // lookAt reads how the content of e begins.
 func (s *Source) lookAt(e entry) (*look, error) {
-	c, err := s.openContent(e.path)
+	if e.etag != "" {
+		return &look{entry: e, begin: []byte(e.etag)}, nil // which stands for its content
+	}
+	c, err := s.openContent(e)
 	if err != nil {
 		return nil, err
 	}
@@ -50,13 +54,13 @@ func (s *Source) continues(l *look, st *state) bool {
 	if int(st.Offset) <= st.Head.N {
 		return true // what begins is all that there was
 	}
-	tail, err := s.contentBefore(l.entry.path, st.Offset, st.Tail.N)
+	tail, err := s.contentBefore(l.entry, st.Offset, st.Tail.N)
 	return err == nil && st.Tail.is(tail)
 }
 
-// contentBefore is n bytes of the content of the file at path before a position.
-func (s *Source) contentBefore(path string, position int64, n int) ([]byte, error) {
-	c, err := s.openContent(path)
+// contentBefore is n bytes of the content of e before a position.
+func (s *Source) contentBefore(e entry, position int64, n int) ([]byte, error) {
+	c, err := s.openContent(e)
 	if err != nil {
 		return nil, err
 	}
@@ -84,6 +88,12 @@ const (
 // vote compares l with the last state of a file that is not in the listing under its own inode.
 func (s *Source) vote(l *look, st *state) vote {
 	e := &l.entry
+	if e.etag != "" || st.ETag != "" {
+		if e.path == st.Path && e.etag == st.ETag && e.size == st.Size {
+			return byPath
+		}
+		return other
+	}
 	inode := e.inode != 0 && e.inode == st.Inode && e.dev == st.Dev
 	path := e.path == st.Path
 	unchanged := e.size == st.Size && e.mtime.UnixNano() == st.MTime
@@ -118,9 +128,24 @@ func (s *Source) assign(looks []*look, known []*file) []*file {
 		vote       vote
 	}
 	var ballots []ballot
+	// Only the last kind of vote needs neither inode nor path, and only for what is not done.
+	byID, byName, open := map[inode][]int{}, map[string][]int{}, []int{}
+	for j, f := range known {
+		st := &f.state
+		byID[inode{st.Dev, st.Inode}] = append(byID[inode{st.Dev, st.Inode}], j)
+		byName[st.Path] = append(byName[st.Path], j)
+		if !st.Done && st.ETag == "" {
+			open = append(open, j)
+		}
+	}
 	for i, l := range looks {
-		for j, f := range known {
-			if v := s.vote(l, &f.state); v != other {
+		candidates := slices.Concat(byName[l.entry.path], open)
+		if l.entry.inode != 0 {
+			candidates = append(candidates, byID[inode{l.entry.dev, l.entry.inode}]...)
+		}
+		slices.Sort(candidates)
+		for _, j := range slices.Compact(candidates) {
+			if v := s.vote(l, &known[j].state); v != other {
 				ballots = append(ballots, ballot{i, j, v})
 			}
 		}
@@ -154,8 +179,8 @@ func (s *Source) copied(l *look, f *file, before bool) (same int64, copy bool) {
 	// Not all of it is copied yet, or more was read since.
 	end := min(st.Offset, l.entry.size)
 	n := int(min(end, tailBytes))
-	a, errA := s.contentBefore(l.entry.path, end, n)
-	b, errB := s.contentBefore(f.seen.path, end, n)
+	a, errA := s.contentBefore(l.entry, end, n)
+	b, errB := s.contentBefore(f.seen, end, n)
 	if errA == nil && errB == nil && bytes.Equal(a, b) {
 		if len(l.begin) < enough {
 			return 0, true // too little to prove anything: it may become one

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"os"
 	"time"
 
 	"connectd/record"
@@ -12,7 +11,7 @@ import (
 
 // scan lists the files, finds out which of them are known, and decides what is to be read.
 func (r *run) scan(ctx context.Context) error {
-	entries, folders, err := r.selection.list(ctx)
+	entries, folders, err := r.store.list(ctx)
 	if err != nil {
 		return err
 	}
@@ -79,6 +78,8 @@ func (r *run) recognise(entries []entry, now time.Time) []entry {
 // file is removed.
 func (r *run) still(f *file, e entry) bool {
 	switch {
+	case e.etag != "":
+		return e.etag == f.seen.etag || f.untouched()
 	case f.phase == queued || f.content != nil: // open, and so its inode is not free
 		return true
 	case e.path == f.seen.path && unchanged(e, f.seen):
@@ -150,7 +151,7 @@ func (r *run) identify(unknown []entry, now time.Time) {
 		f.entry = entry{} // it is read on, also when it looks as it did
 		f.seen, f.lost, f.changed, f.phase = looks[i].entry, time.Time{}, now, waiting
 		if f.state.Done && f.seen.size == f.state.Size {
-			f.phase = done // cleaned up before, or about to be
+			r.finish(f) // cleaned up before, or about to be
 		}
 	}
 }
@@ -200,7 +201,7 @@ func (r *run) begin(e entry) int64 {
 
 // lastLine is the position behind the last line end of e.
 func (r *run) lastLine(e entry) int64 {
-	end, err := r.contentBefore(e.path, e.size, int(min(e.size, int64(r.config.MaxLine))))
+	end, err := r.contentBefore(e, e.size, int(min(e.size, int64(r.config.MaxLine))))
 	if err != nil {
 		return 0 // compressed: it was rotated, and is read
 	}
@@ -209,14 +210,8 @@ func (r *run) lastLine(e entry) int64 {
 
 // name gives f an identity that no other file has.
 func (r *run) name(f *file, begin []byte) {
-	f.id = newID(begin, &f.seen, func(id string) bool {
-		for _, g := range r.files {
-			if g.id == id {
-				return true
-			}
-		}
-		return r.task.Offset(string(partitionOf(id))) != nil
-	})
+	f.id = newID(begin, &f.seen, func(id string) bool { return r.ids[id] || r.task.Offset(string(partitionOf(id))) != nil })
+	r.ids[f.id] = true
 	f.partition = partitionOf(f.id)
 }
 
@@ -256,11 +251,15 @@ func (r *run) decide(f *file, now time.Time) {
 
 // ready says whether a file of mode complete is.
 func (r *run) ready(f *file, now time.Time) bool {
-	if now.Sub(f.changed) < r.config.Stable || now.Sub(f.seen.mtime) < r.config.MinimumAge {
+	stable := r.config.Stable
+	if f.seen.etag != "" {
+		stable = 0 // an object appears as a whole
+	}
+	if now.Sub(f.changed) < stable || now.Sub(f.seen.mtime) < r.config.MinimumAge {
 		return false
 	}
 	if r.config.Marker != "" {
-		_, err := os.Stat(f.seen.path + r.config.Marker)
+		_, err := r.store.stat(f.seen.path + r.config.Marker)
 		return err == nil
 	}
 	return true

@@ -30,6 +30,9 @@ type parquetRows struct {
 	ready   []parquet.Row
 }
 
+// parquetRange is how much of a column is asked for at once when it lies in a bucket.
+const parquetRange = 256 << 10
+
 // parquetColumn turns the values of one column into cells.
 type parquetColumn func(b *record.Batch, v parquet.Value) (record.Value, error)
 
@@ -40,16 +43,20 @@ func newParquet(s *Source, f *file) (*parquetRows, error) {
 	if !f.content.plain {
 		return nil, errors.New("a Parquet file is compressed inside, this one is as a whole; unpack it")
 	}
-	info, err := f.content.file.Stat()
+	now, err := f.content.file.stat()
 	if err != nil {
 		return nil, err
 	}
-	p := &parquetRows{in: f.in, out: f.out, content: f.content, size: info.Size(), buffer: make([]parquet.Row, 128)}
+	p := &parquetRows{in: f.in, out: f.out, content: f.content, size: now.size, buffer: make([]parquet.Row, 128)}
 	p.head = make([]byte, min(p.size, int64(s.config.Fingerprint)))
 	if _, err := f.content.file.ReadAt(p.head, 0); err != nil {
 		return nil, err
 	}
-	open, err := parquet.OpenFile(f.content.file, p.size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	options := []parquet.FileOption{parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true)}
+	if now.etag != "" {
+		options = append(options, parquet.ReadBufferSize(parquetRange))
+	}
+	open, err := parquet.OpenFile(f.content.file, p.size, options...)
 	if err != nil {
 		return nil, err
 	}
@@ -252,7 +259,12 @@ func parquetUUID(b *record.Batch, v parquet.Value) (record.Value, error) {
 	if len(id) != 16 {
 		return record.Value{}, fmt.Errorf("a UUID of %d bytes", len(id))
 	}
-	return record.OfString(b.Append(36, func(dst []byte) []byte {
+	return record.OfString(uuidText(b, id)), nil
+}
+
+// uuidText is a UUID of 16 bytes as text.
+func uuidText(b *record.Batch, id []byte) []byte {
+	return b.Append(36, func(dst []byte) []byte {
 		for i, part := range [][]byte{id[:4], id[4:6], id[6:8], id[8:10], id[10:]} {
 			if i > 0 {
 				dst = append(dst, '-')
@@ -260,7 +272,7 @@ func parquetUUID(b *record.Batch, v parquet.Value) (record.Value, error) {
 			dst = hex.AppendEncode(dst, part)
 		}
 		return dst
-	})), nil
+	})
 }
 
 func parquetDecimal(kind parquet.Kind, scale int) parquetColumn {
@@ -271,15 +283,20 @@ func parquetDecimal(kind parquet.Kind, scale int) parquetColumn {
 			n.SetInt64(int64(v.Int32()))
 		case parquet.Int64:
 			n.SetInt64(v.Int64())
-		default: // two's complement, big-endian
-			octets := v.ByteArray()
-			n.SetBytes(octets)
-			if len(octets) > 0 && octets[0] >= 0x80 {
-				n.Sub(&n, new(big.Int).Lsh(big.NewInt(1), uint(8*len(octets))))
-			}
+		default:
+			setTwosComplement(&n, v.ByteArray())
 		}
 		return record.OfNumber(b.Copy(decimalText(&n, scale))), nil
 	}
+}
+
+// setTwosComplement makes n the number of big-endian octets, and returns it.
+func setTwosComplement(n *big.Int, octets []byte) *big.Int {
+	n.SetBytes(octets)
+	if len(octets) > 0 && octets[0] >= 0x80 {
+		n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(8*len(octets))))
+	}
+	return n
 }
 
 // decimalText is n with a point before its last digits.

@@ -103,25 +103,25 @@ func (f *file) compare() (growth, error) {
 	if !f.content.plain {
 		return grown, nil
 	}
-	info, err := f.content.file.Stat()
+	now, err := f.content.file.stat()
 	if err != nil {
 		return unknown, fmt.Errorf("look at %q: %w", f.entry.path, err)
 	}
 	in := f.in
 	read := in.base + int64(in.end)
-	if info.Size() < read {
+	if now.size < read {
 		return truncated, nil
 	}
 	// Truncated and grown beyond the position since: then other bytes stand before it.
 	last := in.buf[max(0, in.end-tailBytes):in.end]
-	now := make([]byte, len(last))
-	if _, err := f.content.file.ReadAt(now, read-int64(len(last))); err != nil && !errors.Is(err, io.EOF) {
+	there := make([]byte, len(last))
+	if _, err := f.content.file.ReadAt(there, read-int64(len(last))); err != nil && !errors.Is(err, io.EOF) {
 		return unknown, fmt.Errorf("read %q: %w", f.entry.path, err)
 	}
 	switch {
-	case !bytes.Equal(last, now):
+	case !bytes.Equal(last, there):
 		return truncated, nil
-	case info.Size() > read:
+	case now.size > read:
 		return grown, nil
 	}
 	return same, nil

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -17,16 +16,17 @@ import (
 	"golang.org/x/text/encoding"
 
 	"connectd/connect"
+	"connectd/convert"
 	"connectd/record"
 )
 
 // Source reads the files that its settings select.
 type Source struct {
-	config    *Config
-	env       connect.Env
-	log       *slog.Logger
-	selection *selection
-	charset   encoding.Encoding // nil for UTF-8
+	config  *Config
+	env     connect.Env
+	log     *slog.Logger
+	store   store
+	charset encoding.Encoding // nil for UTF-8
 }
 
 // New makes the source that c describes.
@@ -37,10 +37,10 @@ func New(c *Config, e connect.Env) (connect.Source, error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	var err error
-	if s.charset, err = charset(c.Charset); err != nil {
+	if s.charset, err = convert.Charset(c.Charset); err != nil {
 		return nil, connect.Permanent(fmt.Errorf("file.charset: %w", err))
 	}
-	if s.selection, err = newSelection(c); err != nil {
+	if s.store, err = newStore(c); err != nil {
 		return nil, connect.Permanent(err)
 	}
 	if c.Multiline != nil && c.Format != "lines" {
@@ -49,38 +49,19 @@ func New(c *Config, e connect.Env) (connect.Source, error) {
 	return s, nil
 }
 
-// Check looks whether the folders are there and may be used.
-func (s *Source) Check(ctx context.Context) error {
-	if _, _, err := s.selection.list(ctx); err != nil {
-		return err
-	}
-	for _, dir := range []string{s.config.Finished, s.config.ErrorPath} {
-		if dir == "" {
-			continue
-		}
-		if err := os.MkdirAll(dir, 0o777); err != nil {
-			return fmt.Errorf("make the folder for files that are read: %w", err)
-		}
-		probe, err := os.CreateTemp(dir, ".connectd-*")
-		if err != nil {
-			return fmt.Errorf("the folder %q can not be written: %w", dir, err)
-		}
-		_ = probe.Close()
-		if err := os.Remove(probe.Name()); err != nil {
-			return fmt.Errorf("remove from the folder %q: %w", dir, err)
-		}
-	}
-	return nil
-}
+// Check looks whether the folders or the bucket are there and may be used.
+func (s *Source) Check(ctx context.Context) error { return s.store.check(ctx) }
 
 // run is one Run of a source.
 type run struct {
 	*Source
 	task *connect.SourceTask
 
-	files   []*file // all that is known
-	queue   []*file // to be read, in order
-	reading int     // files that readers have
+	files   []*file         // all that is known
+	ids     map[string]bool // of files, so that no two are the same
+	ending  []*file         // done, and not cleaned up yet
+	queue   []*file         // to be read, in order
+	reading int             // files that readers have
 	work    chan *file
 	results chan *file
 
@@ -96,8 +77,11 @@ type run struct {
 
 // Run reads until ctx is done.
 func (s *Source) Run(ctx context.Context, t *connect.SourceTask) error {
+	if b, ok := s.store.(*bucket); ok {
+		s.store = b.during(ctx)
+	}
 	r := &run{
-		Source: s, task: t,
+		Source: s, task: t, ids: map[string]bool{},
 		work: make(chan *file, s.config.Parallel), results: make(chan *file, s.config.Parallel),
 	}
 	if err := r.restore(); err != nil {
@@ -133,6 +117,7 @@ func (r *run) restore() error {
 		if err != nil {
 			return err
 		}
+		r.ids[id] = true
 		r.files = append(r.files, &file{id: id, partition: []byte(partition), state: st, last: st, stored: true, phase: gone, lost: time.Now()})
 	}
 	r.fresh = len(r.files) == 0
@@ -143,7 +128,7 @@ func (r *run) restore() error {
 
 // loop lists, decides, hands files to readers and takes them back, until ctx is done.
 func (r *run) loop(ctx context.Context) error {
-	tick := time.NewTicker(r.config.Poll)
+	tick := time.NewTicker(r.config.interval())
 	defer tick.Stop()
 	if err := r.scan(ctx); err != nil {
 		return err
@@ -228,7 +213,7 @@ func (r *run) returned(f *file) error {
 		r.restart(f)
 	case m.done:
 		f.close()
-		f.phase = done
+		r.finish(f)
 	case !m.eof:
 		r.enqueue(f, f.ask)
 	case r.config.Mode == "complete":
@@ -246,21 +231,14 @@ func (r *run) returned(f *file) error {
 // atEnd finishes a file of mode complete that was read to its end, unless it has changed since
 // it was ready.
 func (r *run) atEnd(f *file) {
-	if f.lost.IsZero() {
-		info, err := os.Stat(f.entry.path)
-		if err == nil {
-			if e := entryOf(f.entry.path, info); !unchanged(e, f.entry) {
-				f.seen.size, f.seen.mtime = e.size, e.mtime
-				f.changed, f.phase = time.Now(), waiting
-				return
-			}
+	if f.lost.IsZero() && f.entry.etag == "" { // an object was read as it was listed, or not at all
+		if e, err := r.store.stat(f.entry.path); err == nil && !unchanged(e, f.entry) {
+			f.seen.size, f.seen.mtime = e.size, e.mtime
+			f.changed, f.phase = time.Now(), waiting
+			return
 		}
 	}
 	r.enqueue(f, ask{final: true, done: true})
-}
-
-func unchanged(a, b entry) bool {
-	return a.size == b.size && a.mtime.Equal(b.mtime)
 }
 
 // restart reads a file from its begin that has lost what was read from it. Its state is kept for
@@ -307,11 +285,11 @@ func (r *run) inherit(c, before *file) {
 // stateAt is the state of a file that is taken as read up to a position.
 func (s *Source) stateAt(e entry, position, line int64) (state, error) {
 	st := state{Path: e.path, Dev: e.dev, Inode: e.inode, Size: e.size, MTime: e.mtime.UnixNano(), Offset: position, Line: line}
-	head, err := s.contentBefore(e.path, min(position, int64(s.config.Fingerprint)), int(min(position, int64(s.config.Fingerprint))))
+	head, err := s.contentBefore(e, min(position, int64(s.config.Fingerprint)), int(min(position, int64(s.config.Fingerprint))))
 	if err != nil {
 		return state{}, err
 	}
-	tail, err := s.contentBefore(e.path, position, int(min(position, tailBytes)))
+	tail, err := s.contentBefore(e, position, int(min(position, tailBytes)))
 	if err != nil {
 		return state{}, err
 	}
@@ -327,6 +305,8 @@ func (r *run) failed(f *file, err error) error {
 	case missing(err), errors.Is(err, errMoved):
 		f.phase, f.lost = gone, time.Now()
 		return nil
+	case errors.As(err, new(*unreachable)):
+		return err // nothing is wrong with the file
 	case errors.Is(err, errOther):
 		r.restart(f)
 		return nil
@@ -360,6 +340,7 @@ func (r *run) forget(f *file) {
 	if f.stored {
 		r.notices = append(r.notices, notice{offset: record.SourceOffset{Partition: f.partition}})
 	}
+	delete(r.ids, f.id)
 	r.files = slices.DeleteFunc(r.files, func(g *file) bool { return g == f })
 }
 
@@ -371,7 +352,8 @@ func (r *run) notify(b *record.Batch) {
 	mark := r.post(b)
 	for _, n := range r.notices {
 		if n.file != nil {
-			n.file.phase, n.file.mark = done, mark
+			n.file.mark = mark
+			r.finish(n.file)
 		}
 	}
 	r.notices = r.notices[:0]

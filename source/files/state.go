@@ -15,6 +15,7 @@ type state struct {
 	Path   string `json:"path"`
 	Dev    uint64 `json:"dev"`
 	Inode  uint64 `json:"inode"`
+	ETag   string `json:"etag,omitempty"` // of an object in a bucket
 	Size   int64  `json:"size"`
 	MTime  int64  `json:"mtime"` // nanoseconds since 1970
 	Offset int64  `json:"offset"`
@@ -24,11 +25,12 @@ type state struct {
 	Head sum `json:"head"`
 	Tail sum `json:"tail"`
 
+	Row int64 `json:"row,omitempty"` // records behind Offset that were read, of a block of an Avro file
+
 	Header []string `json:"header,omitempty"` // of a CSV file
 	Types  []string `json:"types,omitempty"`  // of its columns, when they were sampled
 	Done   bool     `json:"done,omitempty"`
 	Error  string   `json:"error,omitempty"` // why the file was given up
-
 }
 
 // sum is a digest of n bytes.

@@ -6,11 +6,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/bmatcuk/doublestar/v4"
 
 	"connectd/config"
+	"connectd/convert"
 )
 
 // Validate checks ranges and combinations.
@@ -32,12 +34,10 @@ func (c *Config) Validate(r *config.Report) {
 }
 
 func (c *Config) validateSelection(r *config.Report) {
-	if c.Path == "" && len(c.Include) == 0 {
+	if c.Path == "" && c.Name == "" && len(c.Include) == 0 {
 		r.Errorf("input.path", "is missing; name the folder to read files from, or write include with absolute globs")
 	}
-	if strings.HasPrefix(c.Path, "s3://") {
-		r.Errorf("input.path", "s3:// is not supported yet; write a folder")
-	}
+	c.validateBucket(r)
 	for _, list := range []struct {
 		key   string
 		globs []string
@@ -46,17 +46,81 @@ func (c *Config) validateSelection(r *config.Report) {
 			if !doublestar.ValidatePattern(g) {
 				r.Errorf(list.key, "%q is not a glob; write * ? [a-z] {a,b} and ** for folders", g)
 			}
-			if list.key == "include" && c.Path == "" && !filepath.IsAbs(g) {
+			if list.key == "include" && c.Path == "" && c.Name == "" && !isAbsolute(g) {
 				r.Errorf(list.key, "%q is relative and there is no input.path; write an absolute path, or set input.path", g)
 			}
 		}
 	}
-	if c.Poll <= 0 {
-		r.Errorf("poll.interval.ms", "is not a pause; write 1 or more")
+	if c.Poll < 0 {
+		r.Errorf("poll.interval.ms", "is not a pause; write 1 or more, or 0 for the default")
 	}
 	if c.Fingerprint < 16 || c.Fingerprint > 1<<20 {
 		r.Errorf("fingerprint.bytes", "is %s; write a size from 16 bytes to 1MiB", c.Fingerprint)
 	}
+}
+
+// validateBucket checks what is about buckets: all that is read, and what it is moved to, is in
+// buckets or in folders.
+func (c *Config) validateBucket(r *config.Report) {
+	c.ValidateConnection(r)
+	if c.Name != "" && c.Path != "" {
+		r.Errorf("s3.bucket.name", "says the same as input.path; write one of the two")
+	}
+	if c.Prefix != "" && c.Name == "" {
+		r.Errorf("aws.s3.bucket.prefix", "has no effect without s3.bucket.name")
+	}
+	if c.Attempts < 1 {
+		r.Errorf("s3.part.retries", "is %d; write 1 or more", c.Attempts)
+	}
+	if !c.inBucket() {
+		for _, p := range []struct{ key, dir string }{{"finished.path", c.Finished}, {"error.path", c.ErrorPath}} {
+			if strings.HasPrefix(p.dir, bucketScheme) {
+				r.Errorf(p.key, "%q is in a bucket and input.path is not; files are moved between folders only", p.dir)
+			}
+		}
+		return
+	}
+	if c.Mode == "tail" {
+		r.Errorf("mode", "tail is for files that grow, and objects in buckets do not; write complete")
+	}
+	for _, p := range []struct{ key, path string }{{"input.path", c.location()}, {"finished.path", c.Finished}, {"error.path", c.ErrorPath}} {
+		name, _ := split(p.path)
+		if p.path != "" && (!strings.HasPrefix(p.path, bucketScheme) || name == "") {
+			r.Errorf(p.key, "%q is no bucket; write s3://bucket/prefix", p.path)
+		}
+	}
+	for _, g := range c.Include {
+		if name, _ := split(g); filepath.IsAbs(g) || strings.HasPrefix(g, bucketScheme) && (name == "" || strings.ContainsAny(name, "*?[{")) {
+			r.Errorf("include", "%q names no bucket; write s3://bucket/ and a glob", g)
+		}
+	}
+}
+
+// inBucket says whether the files are objects in buckets.
+func (c *Config) inBucket() bool {
+	if path := c.location(); path != "" {
+		return strings.HasPrefix(path, bucketScheme)
+	}
+	return len(c.Include) > 0 && strings.HasPrefix(c.Include[0], bucketScheme)
+}
+
+// location is input.path, or what FilePulse's keys say in its place.
+func (c *Config) location() string {
+	if c.Path == "" && c.Name != "" {
+		return bucketScheme + c.Name + "/" + c.Prefix
+	}
+	return c.Path
+}
+
+// interval is how often files are listed. A listing of a bucket costs time and money.
+func (c *Config) interval() time.Duration {
+	switch {
+	case c.Poll > 0:
+		return c.Poll
+	case c.inBucket():
+		return 10 * time.Second
+	}
+	return 500 * time.Millisecond
 }
 
 func (c *Config) validateCleanup(r *config.Report) {
@@ -70,9 +134,9 @@ func (c *Config) validateCleanup(r *config.Report) {
 	if c.Mode == "tail" && c.cleanup() != "none" {
 		r.Errorf("cleanup.policy", "is for mode complete; files that grow are never finished")
 	}
-	if c.Path != "" {
+	if from, err := absolute(c.location()); c.location() != "" && err == nil {
 		for _, p := range []struct{ key, dir string }{{"finished.path", c.Finished}, {"error.path", c.ErrorPath}} {
-			if p.dir != "" && filepath.Clean(p.dir) == filepath.Clean(c.Path) {
+			if to, err := absolute(p.dir); p.dir != "" && err == nil && to == from {
 				r.Errorf(p.key, "is the folder that is read; name another one")
 			}
 		}
@@ -81,9 +145,9 @@ func (c *Config) validateCleanup(r *config.Report) {
 
 func (c *Config) validateReading(r *config.Report) {
 	if c.ReaderClass != "" && c.readerFormat() == "" {
-		r.Errorf("tasks.reader.class", "%q is not supported yet; rows and JSON are, or write format", c.ReaderClass)
+		r.Errorf("tasks.reader.class", "%q is not supported yet; rows, JSON, Avro and Parquet are, or write format", c.ReaderClass)
 	}
-	if _, err := charset(c.Charset); err != nil {
+	if _, err := convert.Charset(c.Charset); err != nil {
 		r.Errorf("file.charset", "%v", err)
 	}
 	if c.MaxLine < 64 || c.MaxLine > 1<<30 {
@@ -132,9 +196,9 @@ func (c *Config) cleanup() string {
 		switch name := c.CleanupClass[strings.LastIndexByte(c.CleanupClass, '.')+1:]; name {
 		case "LogCleanupPolicy":
 			return "none"
-		case "DeleteCleanupPolicy":
+		case "DeleteCleanupPolicy", "AmazonS3DeleteCleanupPolicy":
 			return "delete"
-		case "LocalMoveCleanupPolicy", "MoveCleanupPolicy":
+		case "LocalMoveCleanupPolicy", "MoveCleanupPolicy", "AmazonS3MoveCleanupPolicy":
 			return "move"
 		}
 		return ""
@@ -157,6 +221,10 @@ func (c *Config) readerFormat() string {
 		return "lines"
 	case strings.HasSuffix(c.ReaderClass, "JSONFileInputReader"):
 		return "json"
+	case strings.HasSuffix(c.ReaderClass, "AvroFileInputReader"):
+		return "avro"
+	case strings.HasSuffix(c.ReaderClass, "ParquetFileInputReader"):
+		return "parquet"
 	}
 	return ""
 }
@@ -173,6 +241,8 @@ func (c *Config) adopt(class string) {
 		format = "lines"
 	case "SpoolDirJsonSourceConnector", "SpoolDirSchemaLessJsonSourceConnector":
 		format = "json"
+	case "SpoolDirAvroSourceConnector":
+		format = "avro"
 	case "FilePulseSourceConnector":
 		format = c.readerFormat()
 	}

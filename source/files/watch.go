@@ -22,10 +22,10 @@ type watch struct {
 
 func newWatch(s *Source) *watch {
 	w := &watch{folders: map[string]bool{}, again: make(chan struct{}, 1), paths: make(chan string, 64), ended: make(chan struct{})}
-	if s.config.Watch {
+	if s.config.Watch && !s.config.inBucket() {
 		var err error
 		if w.notify, err = fsnotify.NewWatcher(); err != nil {
-			s.log.Warn("no inotify, the folders are only listed", "interval", s.config.Poll, "err", err)
+			s.log.Warn("no inotify, the folders are only listed", "interval", s.config.interval(), "err", err)
 		}
 	}
 	if w.notify == nil {

@@ -141,6 +141,9 @@ func (st *stream) write(ctx context.Context, t *table, kind byte, lsn LSN, data 
 	part := m.byte()
 	if kind == 'I' {
 		cells, err := t.tuple(b, &m, nil, false)
+		if err == nil && t.reselect != nil {
+			err = st.reselect(ctx, t, data[1:], cells)
+		}
 		if err == nil && t.watch != nil {
 			err = t.watch(ctx, record.Create, nil, cells, false)
 		}
@@ -180,7 +183,11 @@ func (st *stream) write(ctx context.Context, t *table, kind byte, lsn LSN, data 
 		whole = nil // it has nothing to supply for unchanged large values
 	}
 	partial := t.watch != nil && whole == nil && m.lacksUnchanged()
+	tuple := data[len(data)-len(m.rest):]
 	cells, err := t.tuple(b, &m, whole, false)
+	if err == nil && t.reselect != nil {
+		err = st.reselect(ctx, t, tuple, cells)
+	}
 	if err == nil && t.watch != nil {
 		err = t.watch(ctx, record.Update, old, cells, partial)
 	}

@@ -45,6 +45,15 @@ func finding(format string, args ...any) error {
 	return connect.Permanent(fmt.Errorf(format, args...))
 }
 
+// mendable is a finding that the statement mends.
+type mendable struct{ text, statement string }
+
+func (m *mendable) Error() string { return m.text + "; run " + m.statement }
+
+func findingMended(statement, format string, args ...any) error {
+	return connect.Permanent(&mendable{fmt.Sprintf(format, args...), statement})
+}
+
 // checkTables finds tables that are listed and not there. Once the slot exists they are no
 // finding: a table that was dropped must not keep the others from being read.
 func (s *Source) checkTables(ctx context.Context, c *catalog, tables []relation) ([]error, error) {
@@ -71,7 +80,7 @@ func (s *Source) checkRole(ctx context.Context, c *catalog, tables []relation) (
 	}
 	var found []error
 	if !replication && s.config.Mode != "initial_only" {
-		found = append(found, finding("role %q may not replicate; run ALTER ROLE %s REPLICATION", s.config.User, identifier(s.config.User)))
+		found = append(found, findingMended("ALTER ROLE "+identifier(s.config.User)+" REPLICATION", "role %q may not replicate", s.config.User))
 	}
 	if s.config.Mode == "no_data" {
 		return found, nil
@@ -91,7 +100,7 @@ func (s *Source) checkRole(ctx context.Context, c *catalog, tables []relation) (
 		if !usage {
 			grant = fmt.Sprintf("GRANT USAGE ON SCHEMA %s TO %s; %s", identifier(r.schema), identifier(s.config.User), grant)
 		}
-		found = append(found, finding("role %q may not read table %s; run %s", s.config.User, r, grant))
+		found = append(found, findingMended(grant, "role %q may not read table %s", s.config.User, r))
 		return err
 	})
 	return found, err
@@ -106,7 +115,8 @@ func (s *Source) checkPublication(ctx context.Context, c *catalog, tables []rela
 	if err != nil || exists {
 		return nil, err
 	}
-	return []error{finding("publication %q does not exist, and publication.autocreate.mode is disabled; run CREATE PUBLICATION %s FOR TABLE %s", s.config.Publication, identifier(s.config.Publication), tableList(published(tables)))}, nil
+	create := "CREATE PUBLICATION " + identifier(s.config.Publication) + " FOR TABLE " + tableList(published(tables))
+	return []error{findingMended(create, "publication %q does not exist, and publication.autocreate.mode is disabled", s.config.Publication)}, nil
 }
 
 // checkSlot finds a slot that somebody else reads, that has lost its WAL, or that can not be
@@ -125,7 +135,7 @@ func (s *Source) checkSlot(ctx context.Context, c *catalog, _ []relation) ([]err
 	case k.pid != 0:
 		return []error{fmt.Errorf("slot %q is active for PID %d; stop the other reader, or give this connector its own slot.name", s.config.Slot, k.pid)}, nil
 	case k.lost && s.config.Mode != "when_needed":
-		return []error{finding("slot %q has lost the WAL that it needs; set snapshot.mode to when_needed to read the tables again", s.config.Slot)}, nil
+		return []error{finding("%w; set snapshot.mode to when_needed to read the tables again", s.lost(k))}, nil
 	case !k.missing:
 		return nil, nil
 	}

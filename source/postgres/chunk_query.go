@@ -172,9 +172,9 @@ func (t *chunkTable) order(surrogate string) *skipped {
 	switch {
 	case surrogate != "":
 		key = []string{surrogate}
-	case t.table.record.Key != nil:
-		for _, f := range t.table.record.Key.Fields {
-			key = append(key, f.Name)
+	case len(t.table.key) > 0:
+		for _, cell := range t.table.key {
+			key = append(key, t.table.columnOf(cell))
 		}
 	default:
 		return &skipped{statusKeyless, fmt.Errorf(`table %s has no primary key; give the signal a "surrogate-key": a column by which its rows can be read in order, or set message.key.columns`, t.table)}
@@ -203,6 +203,11 @@ func (t *chunkTable) order(surrogate string) *skipped {
 		t.key = append(t.key, at)
 	}
 	return nil
+}
+
+// columnOf is the name of the column that has the cell.
+func (t *table) columnOf(cell int) string {
+	return t.columns[slices.IndexFunc(t.columns, func(c column) bool { return c.cell == cell })].name
 }
 
 // noNulls refuses a key in which there are NULLs: such rows have no place in the order.

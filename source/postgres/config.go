@@ -11,6 +11,7 @@ type Config struct {
 	Connection
 	Replication
 	Capture
+	Columns
 	Snapshot
 	Values
 	Topics
@@ -42,14 +43,15 @@ type Replication struct {
 	Slot           string        `yaml:"slot.name" doc:"replication slot, created if missing"`
 	DropSlot       bool          `yaml:"slot.drop.on.stop" doc:"drop the slot when the connector stops in good order; what changes until the next start is then lost"`
 	Failover       bool          `yaml:"slot.failover" doc:"create the slot so that standbys keep a copy of it (PostgreSQL 17)"`
-	SlotRetries    int           `yaml:"slot.max.retries" doc:"how often to wait for a slot that another reader uses before the task fails"`
+	SlotRetries    int           `yaml:"slot.max.retries" doc:"how often to wait for a slot that another reader uses before the task is restarted"`
 	SlotRetryDelay time.Duration `yaml:"slot.retry.delay.ms" doc:"longest pause between two such attempts"`
+	RetainedMax    config.Size   `yaml:"slot.retained.max.bytes" doc:"WAL that the slot may keep on the server's disk: from half of it on, or when it is near at the rate of the last minutes, the log and the status warn, and nothing else happens; max_slot_wal_keep_size counts when it is smaller; 0 for that alone"`
 	StreamParams   string        `yaml:"slot.stream.params" doc:"further options of START_REPLICATION: name=value;name=value"`
 	Publication    string        `yaml:"publication.name" doc:"publication to read, created if publication.autocreate.mode says so"`
 	Autocreate     string        `yaml:"publication.autocreate.mode" values:"disabled,all_tables,filtered,no_tables" doc:"whether a missing publication is created, and for which tables; filtered also adds captured tables to one that exists"`
 	ViaRoot        bool          `yaml:"publish.via.partition.root" doc:"when the publication is created: publish changes of partitions as changes of the partitioned table"`
 	FlushMode      string        `yaml:"lsn.flush.mode" alias:"flush.lsn.source!" values:"connector,manual,connector_and_driver" doc:"who tells PostgreSQL which WAL is no longer needed; manual: somebody else"`
-	Mismatch       string        `yaml:"offset.mismatch.strategy" values:"no_validation,trust_offset,trust_slot,trust_greater_lsn" doc:"what to do when the slot is ahead of the stored offset: stop (trust_offset), or go on from the slot"`
+	Mismatch       string        `yaml:"offset.mismatch.strategy" values:"no_validation,trust_offset,trust_slot,trust_greater_lsn" doc:"what to do when slot and stored offset do not fit: stop (trust_offset); go on from the slot when it is ahead of the offset (no_validation, trust_greater_lsn), and also when the offset is ahead of the server's WAL (trust_slot)"`
 	StatusInterval time.Duration `yaml:"status.update.interval.ms" doc:"how often PostgreSQL is told that the connector is alive and which WAL it no longer needs"`
 }
 
@@ -85,6 +87,7 @@ type Values struct {
 	Binary      string `yaml:"binary.handling.mode" values:"bytes,base64,base64-url-safe,hex" doc:"bytea as octets, or as text in that encoding"`
 	MoneyDigits int    `yaml:"money.fraction.digits" doc:"decimal places of money"`
 	Unavailable string `yaml:"unavailable.value.placeholder" alias:"toasted.value.placeholder!" doc:"what stands for a large value that an update did not change and PostgreSQL therefore did not send; hex: in front of octets"`
+	Compat      string `yaml:"compat.mode" values:"connectd,debezium" doc:"connectd: every value as PostgreSQL has it; debezium: also where Debezium loses or changes it (see docs/migrate-from-debezium.md)"`
 	OnFailure   string `yaml:"event.converting.failure.handling.mode" values:"fail,warn,skip" doc:"what a value without a form does, such as NaN in a precise decimal: fail the task, or become null with (warn) or without (skip) a warning"`
 }
 
@@ -116,6 +119,7 @@ func (c *Config) Defaults() {
 	c.Slot = "debezium"
 	c.SlotRetries = 6
 	c.SlotRetryDelay = 10 * time.Second
+	c.RetainedMax = 10 << 30
 	c.Publication = "dbz_publication"
 	c.Autocreate = "filtered"
 	c.FlushMode = "connector"
@@ -132,6 +136,7 @@ func (c *Config) Defaults() {
 	c.Binary = "bytes"
 	c.MoneyDigits = 2
 	c.Unavailable = "__debezium_unavailable_value"
+	c.Compat = "connectd"
 	c.OnFailure = "fail"
 	c.Delimiter = "."
 	c.Tombstones = true
@@ -139,4 +144,5 @@ func (c *Config) Defaults() {
 	c.BatchSize = 2048
 	c.Signals.defaults()
 	c.Naming, c.SchemaNames, c.FieldNames = schemaNaming, "none", "none"
+	c.Missing, c.Nulls, c.OnError = true, true, "warn"
 }

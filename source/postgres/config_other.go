@@ -6,18 +6,13 @@ const schemaNaming = "io.debezium.schema.SchemaTopicNamingStrategy"
 // Unsupported are properties that would change what is written; a connector that sets them is
 // refused rather than run without them.
 type Unsupported struct {
-	Mask         map[string]string `yaml:"column.mask.*" doc:"columns to mask; not supported yet"`
-	Truncate     map[string]string `yaml:"column.truncate.to.*" doc:"columns to truncate; not supported yet"`
 	Overrides    []string          `yaml:"snapshot.select.statement.overrides" doc:"tables with a SELECT of their own in the snapshot; not supported yet"`
 	Override     map[string]string `yaml:"snapshot.select.statement.overrides.*" doc:"that SELECT; not supported yet"`
 	Converters   []string          `yaml:"converters" doc:"custom converters are Java classes; not supported"`
-	Processors   []string          `yaml:"post.processors" doc:"post processors; not supported yet"`
 	Identities   string            `yaml:"replica.identity.autoset.values" doc:"replica identities to set; not supported yet"`
 	Transactions bool              `yaml:"provide.transaction.metadata" doc:"transaction topic and blocks; not supported yet"`
 	Unchanged    bool              `yaml:"skip.messages.without.change" doc:"leave out updates that change nothing captured; not supported yet"`
 	Naming       string            `yaml:"topic.naming.strategy" doc:"topic naming strategy; only the default is supported"`
-	SchemaNames  string            `yaml:"schema.name.adjustment.mode" doc:"adjustment of schema names; only none is supported"`
-	FieldNames   string            `yaml:"field.name.adjustment.mode" doc:"adjustment of field names; only none is supported"`
 }
 
 // Ignored are properties that mean nothing here, or steer what connectd does in another way.
@@ -45,8 +40,6 @@ type Ignored struct {
 	SignalPollWait   string `yaml:"signal.kafka.poll.timeout.ms" noeffect:"signals come as they are written"`
 	PrefixIn         string `yaml:"message.prefix.include.list" noeffect:"logical messages are not captured yet"`
 	PrefixOut        string `yaml:"message.prefix.exclude.list" noeffect:"logical messages are not captured yet"`
-	ColumnTypes      string `yaml:"column.propagate.source.type" noeffect:"schemas do not carry the source's types yet"`
-	DataTypes        string `yaml:"datatype.propagate.source.type" noeffect:"schemas do not carry the source's types yet"`
 	Comments         string `yaml:"include.schema.comments" noeffect:"schemas do not carry comments"`
 	Refresh          string `yaml:"schema.refresh.mode" noeffect:"a changed table is announced by PostgreSQL itself"`
 	Guardrail        string `yaml:"guardrail.collections.*" noeffect:"the number of tables is not limited"`

@@ -24,6 +24,9 @@ func (t *table) copied(b *record.Batch, columns []*column, row []byte) ([]record
 		}
 		if escape := bytes.IndexByte(value, '\\'); escape >= 0 {
 			if len(value) == 2 && value[1] == 'N' {
+				if c.null.Kind != record.Null {
+					cells[c.cell] = c.null
+				}
 				continue
 			}
 			value = unescape(value, escape)
@@ -32,6 +35,7 @@ func (t *table) copied(b *record.Batch, columns []*column, row []byte) ([]record
 			return nil, fmt.Errorf("table %s, column %q: %w", t, c.name, err)
 		}
 	}
+	t.maskKeys(b, cells)
 	return cells, nil
 }
 

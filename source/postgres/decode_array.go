@@ -12,8 +12,8 @@ const maxNesting = 6
 
 var errArray = errors.New("is not an array")
 
-// arrayDecoder decodes "{1,NULL,"a b"}"; arrays of arrays become nested arrays.
-func arrayDecoder(elem decoder, delim byte) decoder {
+// arrayDecoder decodes "{1,NULL,"a b"}"; arrays of arrays become nested arrays, or with flat nulls.
+func arrayDecoder(elem decoder, delim byte, flat bool) decoder {
 	return func(v *record.Value, b *record.Batch, text []byte) error {
 		at := 0
 		if len(text) > 0 && text[0] == '[' { // "[0:1]={…}": bounds that a JSON array does not have
@@ -22,7 +22,7 @@ func arrayDecoder(elem decoder, delim byte) decoder {
 			}
 			at++
 		}
-		p := arrayParser{text: text, at: at, elem: elem, delim: delim, batch: b}
+		p := arrayParser{text: text, at: at, elem: elem, delim: delim, flat: flat, batch: b}
 		if err := p.array(v, 1); err != nil {
 			return fmt.Errorf("%q: %w", text, err)
 		}
@@ -38,6 +38,7 @@ type arrayParser struct {
 	at    int
 	elem  decoder
 	delim byte
+	flat  bool // arrays in the array are null
 	batch *record.Batch
 }
 
@@ -59,6 +60,9 @@ func (p *arrayParser) array(v *record.Value, depth int) error {
 		if p.text[p.at] == '{' {
 			if err := p.array(&cells[i], depth+1); err != nil {
 				return err
+			}
+			if p.flat {
+				cells[i] = record.Value{}
 			}
 			continue
 		}

@@ -51,8 +51,13 @@ func wkbPoint(dst []byte, x, y float64) []byte {
 }
 
 // geometry is the form of PostGIS's types, whose text is extended well-known binary in hex.
-func (f *forms) geometry(name string) form {
-	made := f.plain(record.StructType, name, decodeGeometry, record.Value{})
+func (f *forms) geometry(name, doc string) form {
+	empty := []byte{1, 7, 0, 0, 0, 0, 0, 0, 0} // GEOMETRYCOLLECTION EMPTY
+	made := f.plain(record.StructType, name, decodeGeometry, record.OfStruct([]record.Value{record.OfBytes(empty), {}}))
+	if !f.debezium {
+		made.unchanged = record.OfStruct([]record.Value{record.OfBytes(f.placeholder), {}})
+	}
+	made.schema.Doc = doc
 	made.schema.Fields = []record.Field{
 		{Name: "wkb", Schema: &record.Schema{Type: record.BytesType}},
 		{Name: "srid", Schema: &record.Schema{Type: record.Int32Type, Optional: true}},
@@ -78,21 +83,6 @@ func decodeGeometry(v *record.Value, b *record.Batch, text []byte) error {
 	}
 	*v = record.OfStruct(cells)
 	return nil
-}
-
-// vector is the form of pgvector's dense types, whose text is "[1,2,3]".
-func (f *forms) vector(name string, t record.Type, elem decoder) form {
-	inner := arrayDecoder(elem, ',')
-	made := form{zero: record.OfArray([]record.Value{}), initial: record.OfArray([]record.Value{})}
-	made.schema = record.Schema{Type: record.ArrayType, Name: name, Version: 1, Elem: &record.Schema{Type: t}}
-	made.decode = func(v *record.Value, b *record.Batch, text []byte) error {
-		if len(text) < 2 || text[0] != '[' || text[len(text)-1] != ']' {
-			return fmt.Errorf("%q is not a vector", text)
-		}
-		text[0], text[len(text)-1] = '{', '}'
-		return inner(v, b, text)
-	}
-	return made
 }
 
 func (f *forms) hstore() form {

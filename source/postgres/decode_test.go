@@ -80,7 +80,7 @@ func TestDecode(t *testing.T) {
 		{precise.hstore(), `"a\"b"=>"c", "n"=>NULL`, `{"a\"b":"c","n":null}`},
 		{precise.hstore(), ``, `{}`},
 		{precise.vector("", record.Float64Type, decodeFloat64), "[1,2.5]", "[1 2.5]"},
-		{precise.geometry(""), "0101000020730C00001C7C613255DE6540787AA52C435C42C0", "[AQEAACBzDAAAHHxhMlXeZUB4eqUsQ1xCwA== 3187]"},
+		{precise.geometry("", ""), "0101000020730C00001C7C613255DE6540787AA52C435C42C0", "[AQEAACBzDAAAHHxhMlXeZUB4eqUsQ1xCwA== 3187]"},
 	} {
 		var v record.Value
 		if err := c.form.decode(&v, new(record.Batch), []byte(c.text)); err != nil {

@@ -91,6 +91,9 @@ func (f *forms) bits(name string, typmod int32) form {
 	}
 	made := f.plain(record.BytesType, record.BitsName, decodeBits, record.OfBytes([]byte{}))
 	made.schema.Params = []record.Param{{Name: "length", Value: length}}
+	if !f.debezium {
+		made.unchanged = record.OfBytes(f.placeholder)
+	}
 	return made
 }
 

@@ -12,10 +12,10 @@ const microsPerDay = 24 * 60 * 60 * 1_000_000
 // The values of infinity and -infinity where a number has to stand for them: the driver's
 // timestamps as Debezium writes them, and the ends of the range of a date.
 const (
-	infiniteMicros    int64 = 9223372036825200000
-	minusInfiniteTime int64 = -9223372036832400000
-	infiniteDate      int64 = math.MaxInt32
-	minusInfiniteDate int64 = math.MinInt32
+	infiniteMicros      int64 = 9223372036825200000
+	minusInfiniteMicros int64 = -9223372036832400000
+	infiniteDate        int64 = math.MaxInt32
+	minusInfiniteDate   int64 = math.MinInt32
 )
 
 func (f *forms) date() form {
@@ -29,7 +29,11 @@ func (f *forms) date() form {
 		made.zero, made.initial = record.OfText("1970-01-01Z"), record.OfText("1970-01-01Z")
 		return made
 	}
-	return f.plain(record.Int32Type, name, decodeDate, zero)
+	made := f.plain(record.Int32Type, name, decodeDate, zero)
+	if f.debezium {
+		made.decode = debeziumDate(f.snapshot)
+	}
+	return made
 }
 
 func decodeDate(v *record.Value, _ *record.Batch, text []byte) error {
@@ -170,10 +174,10 @@ func timestampDecoder(u unit) decoder {
 			*v = record.OfInt(math.MinInt64)
 			return nil
 		case string(text) == "infinity":
-			*v = record.OfInt(infiniteMicros)
+			*v = record.OfInt(infiniteMicros / u.divide)
 			return nil
 		case string(text) == "-infinity":
-			*v = record.OfInt(minusInfiniteTime)
+			*v = record.OfInt(minusInfiniteMicros / u.divide)
 			return nil
 		}
 		n, ok := parseTimestamp(text)

@@ -3,6 +3,7 @@ package postgres
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // demand is what was asked of the connector and is not done yet, and up to where its channels
@@ -103,7 +104,7 @@ func parseDemand(offset []byte) (*demand, error) {
 	for _, entry := range list {
 		n, err := parseName(entry.ID)
 		if err != nil {
-			return nil, fmt.Errorf("read %s of the stored offset: %w", collectionsKey, err)
+			continue // no table of PostgreSQL
 		}
 		d.Tables = append(d.Tables, demanded{ID: stored.ID, Schema: n.schema, Table: n.table, Filter: entry.Condition, Surrogate: entry.Surrogate})
 	}
@@ -124,6 +125,14 @@ func (t *demanded) resume(key, maximum string) {
 	if after, ok := parseJavaKey(key); ok && len(after) == len(most) {
 		t.After = after
 	}
+}
+
+// where says how far the table is.
+func (t *demanded) where() string {
+	if len(t.After) == 0 {
+		return "from the table's first row"
+	}
+	return "behind the key " + strings.Join(t.After, ", ")
 }
 
 // empty says whether there is nothing to store.

@@ -19,6 +19,10 @@ type form struct {
 	schema record.Schema // without Optional and Default
 	decode decoder
 
+	unknown bool // Debezium has no form of its own for the type
+	omitted bool // the column is left out
+	lost    bool // its values are left out
+
 	zero      record.Value // stands in a NOT NULL column of a row of which only the key is known
 	initial   record.Value // Debezium's default of a column whose default is a function
 	unchanged record.Value // stands for an unchanged large value; Null where there is no such value
@@ -29,10 +33,12 @@ type forms struct {
 	values      *Values
 	unknown     bool   // types without a form of their own are octets, not text
 	placeholder []byte // for unchanged large values
+	debezium    bool   // lose what Debezium loses
+	snapshot    bool   // of rows that SQL reads; in Debezium they differ from those of the stream
 }
 
 func newForms(c *Config) (*forms, error) {
-	f := &forms{values: &c.Values, unknown: c.UnknownType, placeholder: []byte(c.Unavailable)}
+	f := &forms{values: &c.Values, unknown: c.UnknownType, placeholder: []byte(c.Unavailable), debezium: c.Compat == "debezium"}
 	if octets, ok := strings.CutPrefix(c.Unavailable, "hex:"); ok {
 		p, err := hex.DecodeString(octets)
 		if err != nil {
@@ -53,11 +59,13 @@ func (f *forms) of(types typeTable, t *pgType, typmod int32, dims int) form {
 			mod = typmod
 		}
 		return f.of(types, types[t.base], mod, max(dims, t.dims))
+	case t.array() && f.debezium:
+		return f.debeziumArray(types, types[t.elem], typmod)
 	case t.array():
 		return f.array(f.of(types, types[t.elem], typmod, 0), types[t.elem], dims)
 	case t.kind == 'e':
 		return f.enum(t)
-	case t.kind == 'r':
+	case t.kind == 'r' && !(f.debezium && t.schema != "pg_catalog"):
 		return f.text("")
 	}
 	if t.schema == "pg_catalog" {
@@ -67,10 +75,22 @@ func (f *forms) of(types typeTable, t *pgType, typmod int32, dims int) form {
 	} else if made, ok := f.extension(t); ok {
 		return made
 	}
-	if f.unknown {
-		return f.octets(decodeTextOctets)
+	if f.debezium && f.unknown && t.category == 'G' {
+		made := f.octets(debeziumGeometric)
+		made.unknown = true
+		return made
 	}
-	return f.text("")
+	return f.other()
+}
+
+// other is the form of a type that has none of its own.
+func (f *forms) other() form {
+	made := f.text("")
+	if f.unknown {
+		made = f.octets(decodeTextOctets)
+	}
+	made.unknown, made.omitted = true, f.debezium && !f.unknown
+	return made
 }
 
 // builtin is the form of the server's own scalar types.
@@ -92,8 +112,12 @@ func (f *forms) builtin(t *pgType, typmod int32) (form, bool) {
 		return f.numeric(typmod), true
 	case "money":
 		return f.money(), true
-	case "text", "varchar", "bpchar", "char", "name", "inet", "cidr", "macaddr", "macaddr8":
+	case "text", "varchar", "bpchar", "char", "inet", "cidr", "macaddr", "macaddr8":
 		return f.text(""), true
+	case "name":
+		made := f.text("")
+		made.lost = f.debezium && !f.snapshot
+		return made, true
 	case "json", "jsonb":
 		made := f.text(record.JSONName)
 		made.initial = record.OfText("{}")
@@ -133,7 +157,7 @@ func (f *forms) builtin(t *pgType, typmod int32) (form, bool) {
 // extension is the form of types that extensions define, wherever they were created.
 func (f *forms) extension(t *pgType) (form, bool) {
 	switch t.name {
-	case "citext":
+	case "citext", "isbn":
 		return f.text(""), true
 	case "ltree":
 		return f.text("io.debezium.data.Ltree"), true
@@ -143,10 +167,12 @@ func (f *forms) extension(t *pgType) (form, bool) {
 		return f.vector("io.debezium.data.DoubleVector", record.Float64Type, decodeFloat64), true
 	case "halfvec":
 		return f.vector("io.debezium.data.FloatVector", record.Float32Type, decodeFloat32), true
+	case "sparsevec":
+		return f.sparse(), true
 	case "geometry":
-		return f.geometry("io.debezium.data.geometry.Geometry"), true
+		return f.geometry("io.debezium.data.geometry.Geometry", "Geometry"), true
 	case "geography":
-		return f.geometry("io.debezium.data.geometry.Geography"), true
+		return f.geometry("io.debezium.data.geometry.Geography", "Geography"), true
 	}
 	return form{}, false
 }
@@ -178,7 +204,8 @@ func (f *forms) enum(t *pgType) form {
 // the depth that the column declares.
 func (f *forms) array(elem form, t *pgType, dims int) form {
 	items := elem.schema
-	items.Optional = t.kind != 'e' // Debezium's: an enum's labels are not optional
+	// Debezium's: an enum's labels are not optional, nor what it does not know.
+	items.Optional = t.kind != 'e' && !(f.debezium && elem.unknown)
 	schema := record.Schema{Type: record.ArrayType, Elem: &items}
 	for range max(dims, 1) - 1 {
 		inner := schema
@@ -187,7 +214,7 @@ func (f *forms) array(elem form, t *pgType, dims int) form {
 	}
 	empty := record.OfArray([]record.Value{})
 	return form{
-		schema: schema, decode: arrayDecoder(elem.decode, t.delim),
+		schema: schema, decode: arrayDecoder(elem.decode, t.delim, f.debezium),
 		zero: empty, initial: empty, unchanged: f.unchangedArray(elem, t),
 	}
 }
@@ -195,12 +222,8 @@ func (f *forms) array(elem form, t *pgType, dims int) form {
 // unchangedArray is the placeholder as an array: Debezium's, and for the types for which it
 // would write null, the nearest that says the same.
 func (f *forms) unchangedArray(elem form, t *pgType) record.Value {
-	codes := func(of func(code byte) record.Value) record.Value {
-		items := make([]record.Value, len(f.placeholder))
-		for i, c := range f.placeholder {
-			items[i] = of(c)
-		}
-		return record.OfArray(items)
+	if f.debezium && !debeziumUnchanged[t.name] {
+		return record.Value{}
 	}
 	switch {
 	case t.name == "uuid":
@@ -210,19 +233,19 @@ func (f *forms) unchangedArray(elem form, t *pgType) record.Value {
 	case elem.schema.Type == record.StringType:
 		return record.OfArray([]record.Value{record.OfString(f.placeholder)})
 	case elem.schema.Name == record.DecimalName:
-		return codes(func(c byte) record.Value {
+		return record.OfArray(f.codes(func(c byte) record.Value {
 			return record.OfNumber(zeroDecimal(strconv.Itoa(int(c)), decimalScale(&elem.schema)))
-		})
+		}))
 	case elem.schema.Name == record.VariableScaleName:
-		return codes(func(c byte) record.Value {
+		return record.OfArray(f.codes(func(c byte) record.Value {
 			return record.OfStruct([]record.Value{record.OfInt(0), record.OfBytes([]byte{c})})
-		})
+		}))
 	}
 	switch elem.schema.Type {
 	case record.Int16Type, record.Int32Type, record.Int64Type:
-		return codes(func(c byte) record.Value { return record.OfInt(int64(c)) })
+		return record.OfArray(f.codes(intCode))
 	case record.Float32Type, record.Float64Type:
-		return codes(func(c byte) record.Value { return record.OfFloat(float64(c)) })
+		return record.OfArray(f.codes(floatCode))
 	}
 	return record.Value{}
 }

@@ -22,7 +22,7 @@ import (
 )
 
 // patience is how long a test waits for something that should come at once.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // database is a database for one test: name, an administrator's connection, and the settings of a
 // connector that reads it with the least rights.
@@ -77,6 +77,17 @@ func (d *database) query(t testing.TB, sql string) (value string) {
 		t.Fatalf("%s: %v", sql, err)
 	}
 	return value
+}
+
+// released waits until nobody reads the slot any more: the walsender of a connection that was closed
+// goes away a moment later.
+func (d *database) released(t testing.TB) {
+	t.Helper()
+	for limit := time.Now().Add(patience); d.query(t, "SELECT active FROM pg_replication_slots WHERE slot_name = '"+d.name+"'") != "false"; {
+		if time.Now().After(limit) {
+			t.Fatalf("slot %q is still in use after %s", d.name, patience)
+		}
+	}
 }
 
 // publish creates the default publication for the tables, as an administrator would.

@@ -213,3 +213,40 @@ func TestSignalProblems(t *testing.T) {
 		}
 	}
 }
+
+// TestIncrementalTypes has every type: its values are those of the snapshot before the stream, of
+// an incremental and of a blocking snapshot alike.
+func TestIncrementalTypes(t *testing.T) {
+	eachCompat(t, func(t *testing.T, _ golden, settings ...string) {
+		d := newTypes(t)
+		d.exec(t, script(t, "types-insert.sql"))
+		r := start(t, d.config(t, append(settings, "decimal.handling.mode", "precise", "incremental.snapshot.chunk.size", "1", "column.mask.with.3.chars", ".*[.]name")...), nil).streaming()
+		rows := func(from int) map[string]string {
+			found := map[string]string{}
+			for _, s := range r.records[from:] {
+				if fields := fieldsOf(t, []byte(s.value)); strings.Contains(s.value, `"op":"r"`) && s.key != "" {
+					found[s.topic+s.key] = string(member(fields, "after"))
+				}
+			}
+			return found
+		}
+		want := rows(0)
+		if len(want) < 2 {
+			t.Fatalf("the snapshot has %d rows with keys", len(want))
+		}
+		for _, kind := range []string{"incremental", "blocking"} {
+			from := len(r.records)
+			r.must("execute-snapshot", `{"type":"`+kind+`","data-collections":[".*"]}`)
+			r.until("the end", func() bool {
+				d := r.demand()
+				return len(r.records) > from && len(d.Tables)+len(d.Blocking) == 0
+			})
+			got := rows(from)
+			for key, row := range want {
+				if got[key] != row {
+					t.Errorf("%s, %s:\ngot  %.3000s\nwant %.3000s", kind, key, got[key], row)
+				}
+			}
+		}
+	})
+}

@@ -24,6 +24,7 @@ type position struct {
 
 	snapshot string // "", or Debezium's INITIAL while and directly after a snapshot
 	done     bool   // snapshot completed
+	loose    bool   // Debezium's, after a snapshot and before the first change: the slot says where to start
 }
 
 // storedOffset is a position in Debezium's JSON form, with our two keys for a position inside a
@@ -74,6 +75,9 @@ func parsePosition(offset []byte) (position, error) {
 	if len(o.Snapshot) > 0 && string(o.Snapshot) != "null" && string(o.Snapshot) != "false" {
 		p.snapshot = "INITIAL"
 		p.done = o.Completed || o.Last && o.Snapshot[0] == 't' // older versions: snapshot true
+		// Its lsn is where the WAL ended when the snapshot was read. The snapshot shows what was
+		// committed before the slot was made, which is earlier.
+		p.loose = p.done && o.Commit == nil
 	}
 	return p, nil
 }
@@ -120,6 +124,16 @@ func (p *position) append(dst []byte) []byte {
 	return append(dst, '}')
 }
 
+// with is append with further keys, each with a comma in front.
+func (p *position) with(dst, more []byte) []byte {
+	dst = append(p.append(dst), more...)
+	if len(more) > 0 {
+		copy(dst[len(dst)-len(more)-1:], more) // the brace goes behind them
+		dst[len(dst)-1] = '}'
+	}
+	return dst
+}
+
 // partition is the source partition of the connector's one offset.
 func partition(prefix string) []byte {
 	name, err := json.Marshal(prefix)
@@ -133,14 +147,7 @@ func partition(prefix string) []byte {
 // offset, each with a comma in front.
 func (p *position) stamp(b *record.Batch, partition, more []byte) {
 	const room = 320
-	offset := b.Append(room+len(more), func(dst []byte) []byte {
-		dst = append(p.append(dst), more...)
-		if len(more) > 0 {
-			copy(dst[len(dst)-len(more)-1:], more) // the brace goes behind them
-			dst[len(dst)-1] = '}'
-		}
-		return dst
-	})
+	offset := b.Append(room+len(more), func(dst []byte) []byte { return p.with(dst, more) })
 	b.Offsets = append(b.Offsets, record.SourceOffset{Partition: partition, Offset: offset})
 	b.Mark = uint64(p.commit)
 }

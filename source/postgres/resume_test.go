@@ -104,6 +104,7 @@ func TestSlotProblems(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Run("ahead", func(t *testing.T) {
+		d.released(t)
 		d.exec(t, "INSERT INTO a VALUES (2)", "SELECT pg_replication_slot_advance('"+d.name+"', pg_current_wal_lsn())")
 		gone := start(t, d.config(t, settings...), r.offset)
 		if err := gone.wait(); err == nil || !strings.Contains(err.Error(), "cannot be read") || !strings.Contains(err.Error(), "when_needed") {
@@ -117,6 +118,7 @@ func TestSlotProblems(t *testing.T) {
 		}
 	})
 	t.Run("missing", func(t *testing.T) {
+		d.released(t)
 		d.exec(t, "SELECT pg_drop_replication_slot('"+d.name+"')")
 		gone := start(t, d.config(t, settings...), r.offset)
 		if err := gone.wait(); err == nil || !strings.Contains(err.Error(), "does not exist any more") || !strings.Contains(err.Error(), "when_needed") {

@@ -9,6 +9,9 @@ import (
 	"connectd/connect"
 )
 
+// oldestVersion is the first release of PostgreSQL that is read.
+const oldestVersion = 130000
+
 // server is what we have to know of the server.
 type server struct {
 	version       int           // such as 150018
@@ -33,7 +36,7 @@ func (s *Source) server(ctx context.Context, c *catalog) (server, error) {
 		s.log.Warn("slot.failover needs PostgreSQL 17; standbys will not have the slot", "version", srv.version/10000)
 	}
 	s.failover = s.config.Failover && srv.version >= 170000
-	if srv.version < 130000 {
+	if srv.version < oldestVersion {
 		return srv, connect.Permanent(fmt.Errorf("PostgreSQL %d is too old, want 13 or newer", srv.version/10000))
 	}
 	return srv, nil

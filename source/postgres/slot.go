@@ -19,26 +19,31 @@ type slot struct {
 	plugin    string
 	database  string
 	confirmed LSN
+	restart   LSN
 	pid       int32  // of the walsender that reads it, 0 for none
 	reader    string // its application name
-	lost      bool
-	retained  int64 // bytes of WAL that it keeps
+	lost      bool   // it has not the WAL any more that it needs
+	why       string // of lost, PostgreSQL's word for it; "" when it has none
+	walEnd    LSN    // of the server
 }
+
+// walEndSQL is up to where the server has WAL; a standby has what it has replayed.
+const walEndSQL = "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END"
+
+// slotSQL reads invalidation_reason (PostgreSQL 17) and conflicting (16) where they exist.
+const slotSQL = `
+SELECT coalesce(plugin, ''), coalesce(database, ''), coalesce(confirmed_flush_lsn, '0/0')::text, coalesce(restart_lsn, '0/0')::text,
+       coalesce(active_pid, 0), coalesce((SELECT application_name FROM pg_stat_replication WHERE pid = active_pid), ''),
+       coalesce(wal_status, '') = 'lost' OR to_jsonb(s) ->> 'invalidation_reason' IS NOT NULL OR coalesce(to_jsonb(s) ->> 'conflicting', '') = 'true',
+       coalesce(to_jsonb(s) ->> 'invalidation_reason', ''), (` + walEndSQL + `)::text
+FROM pg_replication_slots s WHERE slot_name = $1`
 
 // slot reads the slot and checks that it is one of ours.
 func (s *Source) slot(ctx context.Context, c *catalog) (slot, error) {
 	k := slot{missing: true}
-	err := c.each(ctx, `SELECT coalesce(plugin, ''), coalesce(database, ''), coalesce(confirmed_flush_lsn, '0/0')::text,
-		coalesce(active_pid, 0), coalesce((SELECT application_name FROM pg_stat_replication WHERE pid = active_pid), ''), coalesce(wal_status, '') = 'lost', coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint
-		FROM pg_replication_slots WHERE slot_name = $1`, []any{s.config.Slot}, func(rows pgx.Rows) error {
-		var confirmed string
+	err := c.each(ctx, slotSQL, []any{s.config.Slot}, func(rows pgx.Rows) error {
 		k.missing = false
-		if err := rows.Scan(&k.plugin, &k.database, &confirmed, &k.pid, &k.reader, &k.lost, &k.retained); err != nil {
-			return err
-		}
-		lsn, err := pglogrepl.ParseLSN(confirmed)
-		k.confirmed = lsn
-		return err
+		return rows.Scan(&k.plugin, &k.database, &k.confirmed, &k.restart, &k.pid, &k.reader, &k.lost, &k.why, &k.walEnd)
 	})
 	if err != nil {
 		return k, fmt.Errorf("read slot %q: %w", s.config.Slot, err)
@@ -96,7 +101,8 @@ func (s *Source) dropSlot(ctx context.Context, c *catalog) error {
 const firstSlotPause = 100 * time.Millisecond
 
 // whenFree calls use until the slot is not in use any more, for as long as slot.max.retries
-// times slot.retry.delay.ms.
+// times slot.retry.delay.ms. The error after that is not permanent: the other reader may be our own
+// from before, which PostgreSQL has not yet found to be gone.
 func (s *Source) whenFree(ctx context.Context, use func() error) error {
 	limit := time.Duration(s.config.SlotRetries) * s.config.SlotRetryDelay
 	began := time.Now()
@@ -108,7 +114,7 @@ func (s *Source) whenFree(ctx context.Context, use func() error) error {
 		}
 		err = fmt.Errorf("%w; stop the other reader, or give this connector its own slot.name", err)
 		if time.Since(began) >= limit {
-			return connect.Permanent(err)
+			return err
 		}
 		s.log.Warn("waiting for the slot", "slot", s.config.Slot, "err", err)
 		if err := pause(ctx, max(wait, time.Millisecond)); err != nil {

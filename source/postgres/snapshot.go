@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/jackc/pglogrepl"
 	"golang.org/x/sync/errgroup"
 
 	"connectd/connect"
@@ -80,11 +79,15 @@ func (s *Source) takeSnapshot(ctx context.Context, t *connect.SourceTask, c *cat
 		return position{}, err
 	}
 	defer closeSoon(conn) // the exported snapshot lives as long
+	floor, err := s.walEnd(ctx, c)
+	if err != nil {
+		return position{}, err
+	}
 	lsn, name, err := s.createSlot(ctx, conn)
 	if err != nil {
 		return position{}, err
 	}
-	return s.read(ctx, t, c, tables, name, lsn, position{commit: lsn, lsn: lsn})
+	return s.read(ctx, t, c, tables, name, floor, position{commit: lsn, lsn: lsn})
 }
 
 // snapshotOnly is the mode initial_only: no slot, no stream.
@@ -101,29 +104,29 @@ func (s *Source) snapshotOnly(ctx context.Context, t *connect.SourceTask, c *cat
 
 // snapshotNow reads the tables as they are now; the stream begins at start.
 func (s *Source) snapshotNow(ctx context.Context, t *connect.SourceTask, c *catalog, tables []relation, start position) (position, error) {
+	floor, err := s.floor(ctx, t, c)
+	if err != nil {
+		return position{}, err
+	}
 	db, err := s.connect(ctx)
 	if err != nil {
 		return position{}, err
 	}
 	defer closeSoon(db.PgConn()) // the exported snapshot lives as long
-	var name, at string
+	var name string
 	if _, err := db.Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); err != nil {
 		return position{}, fmt.Errorf("take a snapshot: %w", answer(err))
 	}
-	if err := db.QueryRow(ctx, "SELECT pg_export_snapshot(), pg_current_wal_lsn()::text").Scan(&name, &at); err != nil {
+	if err := db.QueryRow(ctx, "SELECT pg_export_snapshot()").Scan(&name); err != nil {
 		return position{}, fmt.Errorf("take a snapshot: %w", answer(err))
 	}
-	lsn, err := pglogrepl.ParseLSN(at)
-	if err != nil {
-		return position{}, err
-	}
 	if start.commit == 0 {
-		start.commit = lsn
+		start.commit = floor
 	}
-	return s.read(ctx, t, c, tables, name, lsn, start)
+	return s.read(ctx, t, c, tables, name, floor, start)
 }
 
-// read reads the tables in the exported snapshot called name.
+// read reads the tables in the exported snapshot called name. lsn is the floor of its rows.
 func (s *Source) read(ctx context.Context, t *connect.SourceTask, c *catalog, tables []relation, name string, lsn LSN, start position) (position, error) {
 	began := time.Now()
 	sn := &snapshot{source: s, task: t, name: name, notices: newInitialNotices(s, t)}

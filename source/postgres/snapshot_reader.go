@@ -56,6 +56,8 @@ func (p tableRange) sql() string {
 	}
 	columns, from := strings.Join(names, ", "), p.table.relation.sql()
 	switch {
+	case p.table.computed && p.whole:
+		return fmt.Sprintf("COPY (SELECT %s FROM ONLY %s) TO STDOUT", columns, from)
 	case p.table.relation.parent:
 		return fmt.Sprintf("COPY (SELECT %s FROM %s) TO STDOUT", columns, from)
 	case p.whole:

@@ -22,13 +22,19 @@ type Source struct {
 	log       *slog.Logger
 	capture   *capture
 	forms     *forms
-	partition []byte                 // of the stored offset
-	failover  bool                   // create the slot as a failover slot: wanted, and the server can
-	headers   []record.Header        // of every record
-	joined    []relation             // tables that were put into the publication after the first start
-	demand    *demand                // what is asked for beside the stream
-	inbox     chan asked             // signals that wait for the stream
-	wake      atomic.Pointer[func()] // makes the stream look at inbox; nil while it does not run
+	partition []byte          // of the stored offset
+	failover  bool            // create the slot as a failover slot: wanted, and the server can
+	headers   []record.Header // of every record
+
+	joined []relation             // tables that were put into the publication after the first start
+	demand *demand                // what is asked for beside the stream
+	inbox  chan asked             // signals that wait for the stream
+	wake   atomic.Pointer[func()] // makes the stream look at inbox; nil while it does not run
+
+	masks                   []maskRule
+	columnTypes, dataTypes  patterns // columns whose schemas tell of the database
+	schemaNames, fieldNames adjuster
+	reselectIn, reselectOut patterns
 }
 
 // New makes the source that c describes.
@@ -43,6 +49,9 @@ func New(c *Config, e connect.Env) (connect.Source, error) {
 	}
 	s := &Source{config: c, env: e, log: e.Log, capture: w, forms: f, partition: partition(c.Prefix)}
 	s.demand, s.inbox = &demand{}, make(chan asked, inboxSize)
+	if err := s.shapeColumns(); err != nil {
+		return nil, err
+	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -50,6 +59,30 @@ func New(c *Config, e connect.Env) (connect.Source, error) {
 		s.headers = contextHeaders(c, e)
 	}
 	return s, nil
+}
+
+// shapeColumns prepares what is done to columns.
+func (s *Source) shapeColumns() (err error) {
+	c := s.config
+	s.masks = c.maskRules(func(key string, wrong error) { err = fmt.Errorf("%s: %w", key, wrong) })
+	if err != nil {
+		return err
+	}
+	for _, l := range []struct {
+		key  string
+		list []string
+		into *patterns
+	}{
+		{"column.propagate.source.type", c.ColumnTypes, &s.columnTypes}, {"datatype.propagate.source.type", c.DataTypes, &s.dataTypes},
+		{"reselector.reselect.columns.include.list", c.ReselectIn, &s.reselectIn},
+		{"reselector.reselect.columns.exclude.list", c.ReselectOut, &s.reselectOut},
+	} {
+		if *l.into, err = newPatterns(l.list); err != nil {
+			return fmt.Errorf("%s: %w", l.key, err)
+		}
+	}
+	s.schemaNames, s.fieldNames = adjuster{c.SchemaNames, true}, adjuster{c.FieldNames, false}
+	return nil
 }
 
 // contextHeaders are Debezium's headers of every record.
@@ -109,6 +142,7 @@ func (s *Source) run(ctx context.Context, t *connect.SourceTask) error {
 	if plan.snapshot || stored == nil {
 		s.joined = nil // nothing was streamed without them
 	}
+	defer s.guard(ctx, t)()
 	if plan.snapshot {
 		if plan.start, err = s.takeSnapshot(ctx, t, catalog, tables, plan, slot); err != nil {
 			return err
@@ -151,14 +185,9 @@ type plan struct {
 // slot is an error unless the mode allows to read the tables again.
 func (s *Source) plan(stored *position, slot slot) (plan, error) {
 	mode := s.config.Mode
-	var p plan
-	if stored != nil && !stored.unfinished() {
-		p.start = *stored
-	} else {
-		// Of a slot that was there before an interrupted snapshot nothing is skipped: rows that
-		// the first attempt sent and that were deleted since are in its changes.
-		p.start = position{commit: slot.confirmed, lsn: slot.confirmed}
-	}
+	// Of a slot that was there before an interrupted snapshot nothing is skipped: rows that the
+	// first attempt sent and that were deleted since are in its changes.
+	p := plan{start: position{commit: slot.confirmed, lsn: slot.confirmed}}
 	switch {
 	case stored == nil:
 		p.snapshot = mode != "no_data"
@@ -170,32 +199,18 @@ func (s *Source) plan(stored *position, slot slot) (plan, error) {
 	case mode == "always":
 		p.snapshot = true
 	}
-	if gap := s.gap(stored, slot); gap != nil {
-		if mode != "when_needed" {
-			return p, connect.Permanent(fmt.Errorf("%w; set snapshot.mode to when_needed to read the tables again, or delete the connector's offset", gap))
-		}
+	start, gap := s.reconcile(stored, slot)
+	switch {
+	case gap == nil && stored != nil && !stored.unfinished():
+		p.start = start
+	case gap == nil:
+	case mode != "when_needed":
+		return p, connect.Permanent(fmt.Errorf("%w; set snapshot.mode to when_needed to read the tables again, or delete the connector's offset", gap))
+	default:
 		s.log.Warn("changes are lost, reading the tables again", "err", gap)
 		p.snapshot, p.start = true, position{commit: slot.confirmed, lsn: slot.confirmed}
-	} else if stored != nil && !stored.unfinished() && slot.confirmed > stored.commit {
-		s.log.Warn("going on from the slot, which is ahead of the stored offset", "slot", s.config.Slot, "lsn", slot.confirmed.String(), "offset", stored.commit.String())
-		p.start = position{commit: slot.confirmed, lsn: slot.confirmed}
 	}
 	return p, nil
-}
-
-// gap is what was changed and can not be read any more, nil when there is nothing.
-func (s *Source) gap(stored *position, slot slot) error {
-	switch {
-	case slot.lost:
-		return fmt.Errorf("slot %q has lost the WAL that it needs (wal_status is lost; see max_slot_wal_keep_size)", s.config.Slot)
-	case stored == nil || stored.unfinished():
-		return nil
-	case slot.missing:
-		return fmt.Errorf("slot %q does not exist any more, and what changed after %s, the stored offset, cannot be read", s.config.Slot, stored.commit)
-	case slot.confirmed > stored.commit && s.config.Mismatch == "trust_offset":
-		return fmt.Errorf("slot %q is at %s and the stored offset at %s: what changed between them cannot be read (the slot was made anew or moved by somebody else; offset.mismatch.strategy trust_slot goes on without it)", s.config.Slot, slot.confirmed, stored.commit)
-	}
-	return nil
 }
 
 // pause waits, or ends with errStopped.

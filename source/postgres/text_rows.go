@@ -74,7 +74,11 @@ func (t *table) decodeText(b *record.Batch, columns []*column, rows *textRows, r
 	text := b.Copy(rows.data[from:rows.start(first+rows.width)])
 	for i, c := range columns {
 		end := rows.ends[first+i]
-		if c == nil || end < 0 {
+		if c == nil {
+			continue
+		}
+		if end < 0 {
+			cells[c.cell] = c.null
 			continue
 		}
 		at := rows.start(first+i) - from
@@ -82,5 +86,6 @@ func (t *table) decodeText(b *record.Batch, columns []*column, rows *textRows, r
 			return nil, fmt.Errorf("table %s, column %q: %w", t, c.name, err)
 		}
 	}
+	t.maskKeys(b, cells)
 	return cells, nil
 }

@@ -33,8 +33,12 @@ func (t *table) tuple(b *record.Batch, m *message, old []record.Value, keyOnly b
 				return nil, fmt.Errorf("table %s, column %q: %w", t, c.name, err)
 			}
 		case tupleNull:
-			if keyOnly && c.cell >= 0 {
+			switch {
+			case c.cell < 0:
+			case keyOnly:
 				cells[c.cell] = c.absent
+			case c.null.Kind != record.Null:
+				cells[c.cell] = c.null
 			}
 		case tupleUnchanged:
 			switch {
@@ -51,6 +55,7 @@ func (t *table) tuple(b *record.Batch, m *message, old []record.Value, keyOnly b
 			return nil, fmt.Errorf("table %s, column %q: a value of kind %q, want text", t, c.name, kind)
 		}
 	}
+	t.maskKeys(b, cells)
 	return cells, m.err()
 }
 

@@ -41,6 +41,9 @@ func (c *Config) Validate(r *config.Report) {
 	if c.SlotRetries < 0 {
 		r.Errorf("slot.max.retries", "is %d; write 0 or more", c.SlotRetries)
 	}
+	if c.RetainedMax < 0 {
+		r.Errorf("slot.retained.max.bytes", "is negative; write a size such as 10GiB, or 0")
+	}
 	if c.StatusInterval <= 0 {
 		r.Errorf("status.update.interval.ms", "is not an interval; write 1 or more")
 	}
@@ -51,6 +54,9 @@ func (c *Config) Validate(r *config.Report) {
 		r.Errorf("topic.prefix", "%q is not a topic prefix; write letters, digits, dots, hyphens and underscores", c.Prefix)
 	}
 	c.Signals.validate(r)
+	if c.Compat == "debezium" {
+		c.debeziumDefaults(r)
+	}
 	c.validateLists(r)
 	c.validateUnsupported(r)
 	if _, err := newForms(c); err != nil {
@@ -67,11 +73,14 @@ func (c *Config) validateLists(r *config.Report) {
 		{"schema.include.list", c.SchemasIn}, {"schema.exclude.list", c.SchemasOut},
 		{"column.include.list", c.ColumnsIn}, {"column.exclude.list", c.ColumnsOut},
 		{"snapshot.include.collection.list", c.Snapshot.Tables},
+		{"column.propagate.source.type", c.ColumnTypes}, {"datatype.propagate.source.type", c.DataTypes},
+		{"reselector.reselect.columns.include.list", c.ReselectIn}, {"reselector.reselect.columns.exclude.list", c.ReselectOut},
 	} {
 		if _, err := newPatterns(l.list); err != nil {
 			r.Errorf(l.key, "%v", err)
 		}
 	}
+	c.maskRules(func(key string, err error) { r.Errorf(key, "%v", err) })
 	if _, err := parseKeyColumns(c.KeyColumns); err != nil {
 		r.Errorf("message.key.columns", "%v", err)
 	}
@@ -91,15 +100,12 @@ func (c *Config) validateUnsupported(r *config.Report) {
 		key string
 		set bool
 	}{
-		{"column.mask.*", len(c.Mask) > 0}, {"column.truncate.to.*", len(c.Truncate) > 0},
 		{"snapshot.select.statement.overrides", len(c.Overrides) > 0},
-		{"converters", len(c.Converters) > 0}, {"post.processors", len(c.Processors) > 0},
+		{"converters", len(c.Converters) > 0},
 		{"replica.identity.autoset.values", c.Identities != ""},
 		{"provide.transaction.metadata", c.Transactions},
 		{"skip.messages.without.change", c.Unchanged},
 		{"topic.naming.strategy", c.Naming != schemaNaming},
-		{"schema.name.adjustment.mode", c.SchemaNames != "none"},
-		{"field.name.adjustment.mode", c.FieldNames != "none"},
 	} {
 		if u.set {
 			r.Errorf(u.key, "is not supported yet, and without it other data would be written; remove it")

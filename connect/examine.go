@@ -1,0 +1,58 @@
+package connect
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+)
+
+// Finding is one thing that an examination of a live system has found.
+type Finding struct {
+	Grade Grade
+	Text  string   // one sentence
+	Mend  []string // what to run there to mend it, such as SQL statements; none when that is not it
+}
+
+// String is the finding on a line, and what mends it on lines of their own.
+func (f Finding) String() string {
+	text := fmt.Sprintf("%-8s %s", f.Grade, f.Text)
+	for _, m := range f.Mend {
+		text += fmt.Sprintf("\n%8s %s;", "", m)
+	}
+	return text
+}
+
+// Grade says how bad a finding is.
+type Grade string
+
+// The grades.
+const (
+	Good    Grade = "ok"      // as it should be
+	Note    Grade = "note"    // good to know
+	Warning Grade = "warning" // works, and will hurt some day
+	Problem Grade = "problem" // the connector does not start, or leaves something out
+)
+
+// Examiner is a Source or Sink that can tell more of the live system than whether it would start,
+// for `connectd doctor`. An error is one that ended the examination early.
+type Examiner interface {
+	Examine(ctx context.Context) ([]Finding, error)
+}
+
+// Examine lets the connector examine the live system; one that is no Examiner is checked, and what
+// Check says is the finding.
+func (c *Connector) Examine(ctx context.Context, log *slog.Logger) ([]Finding, error) {
+	if c.source != nil {
+		src, err := c.newSource(0, 1, log, nil)
+		if err != nil {
+			return nil, err
+		}
+		if e, ok := src.(Examiner); ok {
+			return e.Examine(ctx)
+		}
+	}
+	if err := c.Check(ctx, log); err != nil {
+		return []Finding{{Grade: Problem, Text: err.Error()}}, nil
+	}
+	return []Finding{{Grade: Good, Text: "it can start"}}, nil
+}
