@@ -41,7 +41,7 @@ func (g *signals) block(ctx context.Context) error {
 	}
 	reading, stop := context.WithCancel(ctx)
 	pieces, failed := make(chan *piece, 1), make(chan error, 1)
-	go func() { failed <- st.source.readJob(reading, &job, g.lately(), pieces); close(pieces) }()
+	go func() { failed <- st.source.readJob(reading, &job, g.incremental.streamed(), pieces); close(pieces) }()
 	b := &blockingRun{signals: g, job: &job, lsn: g.below(ctx)}
 	err := b.take(ctx, pieces)
 	stop()
@@ -79,12 +79,6 @@ func (g *signals) below(ctx context.Context) LSN {
 	}
 	lsn, _ := pglogrepl.ParseLSN(at)
 	return lsn
-}
-
-// lately are the transactions that the stream has sent lately, in a copy.
-func (g *signals) lately() []uint32 {
-	n := &g.incremental
-	return append([]uint32(nil), n.lately[:min(n.latest, streamedLately)]...)
 }
 
 // blockingRun is a blocking snapshot under way, on the stream's side.
@@ -286,7 +280,7 @@ func (s *Source) readWhole(ctx context.Context, c *catalog, db *pgx.Conn, captur
 			return errStopped
 		}
 	}
-	k, ok := find1(captured, t.name())
+	k, ok := called(captured, t.name())
 	if !ok {
 		return send(&piece{end: true, skip: &skipped{statusSchema, errors.New("it does not exist any more, or is not captured")}})
 	}
@@ -331,8 +325,8 @@ func (s *Source) readWhole(ctx context.Context, c *catalog, db *pgx.Conn, captur
 	return send(p)
 }
 
-// find1 is the relation with that name.
-func find1(captured []relation, n name) (relation, bool) {
+// called is the relation with that name.
+func called(captured []relation, n name) (relation, bool) {
 	for _, k := range captured {
 		if k.schema == n.schema && k.table == n.table {
 			return k, true

@@ -8,8 +8,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-
-	"connectd/connect"
 )
 
 const (
@@ -93,7 +91,7 @@ func (r *chunkReader) persist(ctx context.Context, q *chunkRequest) (chunkAnswer
 			return chunkAnswer{number: q.number, chunk: c, skip: skip}, nil
 		}
 		var pg *pgconn.PgError
-		if errors.As(err, &pg) && permanent(pg.Code) || connect.IsPermanent(err) {
+		if errors.As(err, &pg) && permanent(pg.Code) && !errors.Is(err, errNoConnection) {
 			return chunkAnswer{number: q.number, skip: &skipped{statusSQL, err}}, nil
 		}
 		r.source.log.Warn("reading a chunk again", "table", q.table.String(), "in", wait, "err", err)
@@ -104,11 +102,14 @@ func (r *chunkReader) persist(ctx context.Context, q *chunkRequest) (chunkAnswer
 	}
 }
 
+// errNoConnection says that the server has not let us in: no table is to blame.
+var errNoConnection = errors.New("connect for a chunk")
+
 // read reads one chunk.
 func (r *chunkReader) read(ctx context.Context, q *chunkRequest) (c *chunk, skip *skipped, err error) {
 	db, err := r.catalog.db(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("%w: %w", errNoConnection, err)
 	}
 	defer func() {
 		if err != nil { // whatever state it is in

@@ -7,4 +7,9 @@
 // forms.go chooses the decoder of a type), output.go puts the cells into a record with its key
 // and its source block (envelope.go), and position.go says from where to go on once the batch is
 // durable. status.go tells PostgreSQL which WAL is not needed any more.
+//
+// Beside the stream, signals.go takes what is asked for (signal.go, channels.go) and demand.go
+// keeps it in the stored position; incremental.go and window.go give the rows that chunk_reader.go
+// has read their places in the stream, blocking.go lets the stream wait, and new_tables.go finds
+// tables that join later. notification.go tells of it.
 package postgres

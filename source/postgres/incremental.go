@@ -53,6 +53,11 @@ func (n *incremental) committed(xid uint32) {
 	n.latest++
 }
 
+// streamed are the newest transactions that the stream has sent, in a copy.
+func (n *incremental) streamed() []uint32 {
+	return slices.Clone(n.lately[:min(n.latest, streamedLately)])
+}
+
 // table is the one under way, nil for none.
 func (n *incremental) table() *demanded {
 	if d := n.signals.demand; len(d.Tables) > 0 {
@@ -108,7 +113,7 @@ func (n *incremental) ask(ctx context.Context) {
 	}
 	n.number++
 	q.number, n.renew = n.number, false
-	q.streamed = slices.Clone(n.lately[:min(n.latest, streamedLately)])
+	q.streamed = n.streamed()
 	n.windows = append(n.windows, &window{number: n.number, owed: len(q.table.Owed), changed: map[string]changed{}})
 	n.watch(true)
 	n.reader.requests <- q // there is one at a time: it has a slot

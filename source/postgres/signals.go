@@ -24,6 +24,8 @@ type asked struct {
 	mark   func(*demand) // notes in its channel's position that it is done; may be nil
 	answer chan<- error  // told what is wrong with it, or nil; may be nil
 
+	withdrawn <-chan struct{} // closed when nobody waits for the answer any more; may be nil
+
 	joined, absent []name // instead of a signal: tables that have joined, see signals.join
 }
 
@@ -64,7 +66,27 @@ func (g *signals) begin(ctx context.Context, snapshot bool) error {
 			return err
 		}
 	}
+	if err := g.checkPublished(ctx); err != nil {
+		return err
+	}
 	return g.joinedAtStart(ctx)
+}
+
+// checkPublished says when the signal table is not published: its signals would never come.
+func (g *signals) checkPublished(ctx context.Context) error {
+	s := g.st.source
+	n := s.capture.signal
+	if n == (name{}) {
+		return nil
+	}
+	var published bool
+	err := g.st.catalog.row(ctx, "SELECT EXISTS (SELECT FROM pg_publication_tables WHERE pubname = $1 AND schemaname = $2 AND tablename = $3)",
+		[]any{s.config.Publication, n.schema, n.table}, &published)
+	if err == nil && !published {
+		g.log.Warn("the signal table is not in the publication: no signal comes from there", "table", n.String(),
+			"mend", fmt.Sprintf("ALTER PUBLICATION %s ADD TABLE %s", identifier(s.config.Publication), relation{schema: n.schema, table: n.table}.sql()))
+	}
+	return err
 }
 
 // close closes the channels and waits for their goroutines.
@@ -139,6 +161,11 @@ func (g *signals) store() {
 func (g *signals) take(ctx context.Context, a asked) error {
 	if len(a.joined)+len(a.absent) > 0 {
 		return g.join(ctx, a.joined, a.absent)
+	}
+	select {
+	case <-a.withdrawn:
+		return nil // it may be asked again
+	default:
 	}
 	problem := a.broken
 	if problem == nil && a.signal.kind != "" {
@@ -392,7 +419,7 @@ func (s *Source) Signal(ctx context.Context, given connect.Signal) error {
 		return fmt.Errorf("%w: the connector does not stream yet", connect.ErrNotNow)
 	}
 	answer := make(chan error, 1)
-	a := asked{signal: signal{id: given.ID, kind: given.Type, data: given.Data, channel: "REST"}, answer: answer}
+	a := asked{signal: signal{id: given.ID, kind: given.Type, data: given.Data, channel: "REST"}, answer: answer, withdrawn: ctx.Done()}
 	if a.signal.kind == "" {
 		return errNoType
 	}
