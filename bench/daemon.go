@@ -46,6 +46,13 @@ func (d *daemon) stop() {
 	_ = os.RemoveAll(d.dir)
 }
 
+// kill ends it as a crash does.
+func (d *daemon) kill() {
+	_ = d.cmd.Process.Kill()
+	_ = d.cmd.Wait()
+	_ = os.RemoveAll(d.dir)
+}
+
 // failed adds the end of connectd's log to err.
 func (d *daemon) failed(err error) error {
 	lines := strings.Split(strings.TrimSpace(d.log.String()), "\n")

@@ -9,7 +9,8 @@ import (
 	"connectd/kafka"
 )
 
-// measureLatency commits single rows at 1,000 a second and receives them from Kafka.
+// measureLatency commits single rows at 1,000 a second and receives them from Kafka. The broker
+// stamps each with the millisecond in which it was appended.
 func measureLatency(ctx context.Context, e *engines, o options) ([]result, error) {
 	const perSecond = 1000
 	d, err := e.database(ctx)
@@ -17,7 +18,7 @@ func measureLatency(ctx context.Context, e *engines, o options) ([]result, error
 		return nil, err
 	}
 	defer d.close()
-	run, err := e.start(e.source(d, "no_data"))
+	run, err := e.start(e.source(d, "no_data", "topic.creation.default.message.timestamp.type: LogAppendTime"))
 	if err != nil {
 		return nil, err
 	}
@@ -49,30 +50,45 @@ func measureLatency(ctx context.Context, e *engines, o options) ([]result, error
 		committed[i] = time.Now()
 	}
 	took := time.Since(begin).Seconds()
-	ms := make([]float64, 0, n)
+	var appended, consumed latencies
 	for i := range committed {
 		select {
-		case at := <-received: // records come in the order of the commits
-			// A record that is here before the commit's answer is through the client took no time.
-			ms = append(ms, max(0, at.Sub(committed[i]).Seconds()*1000))
+		case r := <-received: // records come in the order of the commits
+			appended.add(committed[i], r.appended)
+			consumed.add(committed[i], r.at)
 		case <-ctx.Done():
 			return nil, run.failed(fmt.Errorf("received %d of %d records: %w", i, n, ctx.Err()))
 		}
 	}
-	slices.Sort(ms)
-	at := func(q float64) float64 { return ms[int(q*float64(len(ms)-1))] }
-	return []result{{Name: "commit to a consumer of Kafka, one row a transaction", PerSecond: float64(n) / took,
-		CPU: perEvent(run.cpu()-cpu, n), PeakMB: run.peak(), P50: at(0.5), P95: at(0.95), P99: at(0.99)}}, nil
+	all := result{PerSecond: float64(n) / took, CPU: perEvent(run.cpu()-cpu, n), PeakMB: run.peak()}
+	return []result{appended.into(all, "commit to append in Kafka, one row a transaction"),
+		consumed.into(all, "commit to a consumer of Kafka, the same rows")}, nil
 }
 
+// latencies are milliseconds.
+type latencies []float64
+
+// add counts a record that was there before the commit's answer was through the client as 0.
+func (l *latencies) add(from, to time.Time) { *l = append(*l, max(0, to.Sub(from).Seconds()*1000)) }
+
+func (l latencies) into(r result, name string) result {
+	slices.Sort(l)
+	at := func(q float64) float64 { return l[int(q*float64(len(l)-1))] }
+	r.Name, r.P50, r.P95, r.P99 = name, at(0.5), at(0.95), at(0.99)
+	return r
+}
+
+// arrival is when a record was appended by the broker and when it came to a consumer.
+type arrival struct{ appended, at time.Time }
+
 // receive reads topic from its end on and sends when each record came.
-func (e *engines) receive(ctx context.Context, topic string) (<-chan time.Time, error) {
+func (e *engines) receive(ctx context.Context, topic string) (<-chan arrival, error) {
 	g, err := kafka.NewGroup(e.settings, kafka.GroupOptions{ID: topic + "-bench", Topics: []string{topic}, Reset: "latest",
 		Overrides: map[string]string{"fetch.max.wait.ms": "500", "fetch.min.bytes": "1"}}, quiet)
 	if err != nil {
 		return nil, err
 	}
-	out := make(chan time.Time, 1<<20)
+	out := make(chan arrival, 1<<20)
 	go func() { // ends with ctx
 		defer func() { _ = g.Close(context.WithoutCancel(ctx)) }()
 		for {
@@ -82,8 +98,9 @@ func (e *engines) receive(ctx context.Context, topic string) (<-chan time.Time, 
 			}
 			now := time.Now()
 			for _, f := range fetches {
-				for range f.Messages {
-					out <- now
+				for _, m := range f.Messages {
+					// The stamp is a whole millisecond: the middle of it is right on average.
+					out <- arrival{time.UnixMilli(m.Timestamp).Add(500 * time.Microsecond), now}
 				}
 			}
 		}

@@ -42,6 +42,8 @@ var measurements = []measurement{
 	{"start", measureStart},
 	{"snapshot", measureSnapshot},
 	{"drain", measureDrain},
+	{"transaction", measureTransaction},
+	{"restart", measureRestart},
 	{"latency", measureLatency},
 	{"csv", measureFile("csv", csvRow, parseCSV)},
 	{"jsonl", measureFile("jsonl", jsonRow, parseJSON)},

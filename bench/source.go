@@ -6,6 +6,7 @@ import (
 	"io"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -56,8 +57,8 @@ func (d *database) close() { _ = d.conn.Close(context.Background()) }
 // topic is where the events of d go.
 func (d *database) topic() string { return d.name + ".public.events" }
 
-// source is the configuration of the connector that reads d.
-func (e *engines) source(d *database, snapshot string) string {
+// source is the configuration of the connector that reads d, with more lines of settings.
+func (e *engines) source(d *database, snapshot string, more ...string) string {
 	return fmt.Sprintf(`
   %[1]s:
     connector.class: postgres-source
@@ -79,7 +80,16 @@ func (e *engines) source(d *database, snapshot string) string {
     value.converter.schemas.enable: false
     key.converter: org.apache.kafka.connect.json.JsonConverter
     value.converter: org.apache.kafka.connect.json.JsonConverter
-`, d.name, e.postgres.Host, e.postgres.Port, snapshot)
+`, d.name, e.postgres.Host, e.postgres.Port, snapshot) + lines(more)
+}
+
+// lines are settings of a connector.
+func lines(settings []string) string {
+	var b strings.Builder
+	for _, s := range settings {
+		b.WriteString("    " + s + "\n")
+	}
+	return b.String()
 }
 
 // measureSnapshot times the snapshot from the process's start to the last record in the broker,
@@ -119,44 +129,75 @@ func measureSnapshot(ctx context.Context, e *engines, o options) ([]result, erro
 		Bare: bare, BareBy: "COPY to nowhere", Note: fmt.Sprintf("; first record after %v", first.Sub(run.started).Round(time.Millisecond))}}, nil
 }
 
-// measureDrain times a backlog of transactions of 1,000 rows, beside pg_recvlogical writing the
-// same changes to nowhere.
+// backlog is what measureDrain drains: rows in transactions of so many.
+type backlog struct {
+	name       string
+	rows, size int
+}
+
+// measureDrain times backlogs, beside pg_recvlogical writing the same changes to nowhere.
 func measureDrain(ctx context.Context, e *engines, o options) ([]result, error) {
+	var all []result
+	for _, b := range []backlog{{"drain, 1,000 rows a transaction", o.rows, 1000}, {"drain, one row a transaction", o.rows / 5, 1}} {
+		r, err := e.drain(ctx, b)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
+// measureTransaction times a single transaction of ten times as many rows.
+func measureTransaction(ctx context.Context, e *engines, o options) ([]result, error) {
+	r, err := e.drain(ctx, backlog{fmt.Sprintf("drain, one transaction of %d rows", 10*o.rows), 10 * o.rows, 10 * o.rows})
+	return []result{r}, err
+}
+
+func (e *engines) drain(ctx context.Context, b backlog) (result, error) {
+	var none result
 	d, err := e.database(ctx)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	defer d.close()
-	// The first run makes the slot; the backlog comes while it is stopped.
+	if err := e.makeSlot(ctx, d); err != nil {
+		return none, err
+	}
+	if err := d.exec(ctx, "SELECT pg_create_logical_replication_slot('bare_"+d.name+"', 'pgoutput')"); err != nil {
+		return none, err
+	}
+	if err := d.exec(ctx, fmt.Sprintf("CALL drive(%d, %d)", b.rows, b.size)); err != nil {
+		return none, err
+	}
+	bare, err := e.recvlogical(ctx, d, b.rows)
+	if err != nil {
+		return none, err
+	}
 	run, err := e.start(e.source(d, "no_data"))
 	if err != nil {
-		return nil, err
-	}
-	if err := awaitSlot(ctx, d); err != nil {
-		run.stop()
-		return nil, run.failed(err)
-	}
-	run.stop()
-	if err := d.exec(ctx, "SELECT pg_create_logical_replication_slot('bare_"+d.name+"', 'pgoutput')"); err != nil {
-		return nil, err
-	}
-	if err := d.exec(ctx, fmt.Sprintf("CALL drive(%d, 1000)", o.rows)); err != nil {
-		return nil, err
-	}
-	bare, err := e.recvlogical(ctx, d, o.rows)
-	if err != nil {
-		return nil, err
-	}
-	if run, err = e.start(e.source(d, "no_data")); err != nil {
-		return nil, err
+		return none, err
 	}
 	defer run.stop()
-	last, err := e.awaitRecords(ctx, d.topic(), int64(o.rows))
+	last, err := e.awaitRecords(ctx, d.topic(), int64(b.rows))
 	if err != nil {
-		return nil, run.failed(err)
+		return none, run.failed(err)
 	}
-	return []result{{Name: "drain, 1,000 rows a transaction", PerSecond: float64(o.rows) / last.Sub(run.started).Seconds(),
-		CPU: perEvent(run.cpu(), o.rows), PeakMB: run.peak(), Bare: bare, BareBy: "pg_recvlogical to nowhere"}}, nil
+	return result{Name: b.name, PerSecond: float64(b.rows) / last.Sub(run.started).Seconds(),
+		CPU: perEvent(run.cpu(), b.rows), PeakMB: run.peak(), Bare: bare, BareBy: "pg_recvlogical to nowhere"}, nil
+}
+
+// makeSlot lets connectd make its slot, and stops it: what comes from here on is a backlog.
+func (e *engines) makeSlot(ctx context.Context, d *database) error {
+	run, err := e.start(e.source(d, "no_data"))
+	if err != nil {
+		return err
+	}
+	defer run.stop()
+	if err := awaitSlot(ctx, d); err != nil {
+		return run.failed(err)
+	}
+	return nil
 }
 
 // recvlogical is the rate at which PostgreSQL's own reader takes the backlog.

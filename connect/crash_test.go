@@ -264,7 +264,7 @@ func TestSourceCrash(t *testing.T) {
 			t.Parallel()
 			k := testKafka(t)
 			dir := t.TempDir()
-			settings := map[string]string{"connector.class": "told-source", "topic": "numbers", "count": "2000", "told": filepath.Join(dir, "told")}
+			settings := map[string]string{"connector.class": "told-source", "topic": "numbers", "count": "2000", "pace.ms": "2", "told": filepath.Join(dir, "told")}
 			crash(t, k, settings, step)
 			if told, stored := readTold(t, settings["told"]), storedOffset(t, k); told > stored {
 				t.Errorf("upstream was told %d, the stored offset is %d", told, stored)

@@ -18,30 +18,15 @@ type offsetLog interface {
 	PutAll(ctx context.Context, entries map[string][]byte) error
 }
 
-// offsetWriter writes the offsets of one connector. It belongs to one goroutine.
+// offsetWriter is where the offsets of one connector go, and under which keys.
 type offsetWriter struct {
-	log     offsetLog         // nil with transactions, which write the offsets themselves
-	prefix  string            // of the keys: ["<connector>",
-	keys    map[string]string // source partition → key
-	changes map[string][]byte
+	log    offsetLog         // nil with transactions, which write the offsets themselves
+	prefix string            // of the keys: ["<connector>",
+	keys   map[string]string // source partition → key
 }
 
 func newOffsetWriter(connector string, log offsetLog) *offsetWriter {
-	return &offsetWriter{log: log, prefix: offsetPrefix(connector), keys: map[string]string{}, changes: map[string][]byte{}}
-}
-
-// write makes the offsets of ready durable, the newest of each source partition.
-func (w *offsetWriter) write(ctx context.Context, ready []*shipment) error {
-	clear(w.changes)
-	for _, s := range ready {
-		for _, o := range s.batch.Offsets {
-			w.changes[w.key(o)] = o.Offset
-		}
-	}
-	if len(w.changes) == 0 {
-		return nil
-	}
-	return w.log.PutAll(ctx, w.changes)
+	return &offsetWriter{log: log, prefix: offsetPrefix(connector), keys: map[string]string{}}
 }
 
 func (w *offsetWriter) key(o record.SourceOffset) string {

@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -123,16 +126,48 @@ func wantLanes(t *testing.T, got []string, count int, lanes ...string) {
 	}
 }
 
-// committedCount says whether a reader of committed transactions sees so many records. It reads them
-// only when the log is long enough.
-func committedCount(t *testing.T, k kafka.Settings, topic string, want int) bool {
-	return logEnd(t, k, topic) >= int64(want) && len(readCommitted(t, k, topic)) >= want
+// follower reads what is committed to a topic, as it comes.
+type follower struct {
+	t      *testing.T
+	group  *kafka.Group
+	values []string
+}
+
+func follow(t *testing.T, k kafka.Settings, topic string) *follower {
+	t.Helper()
+	until(t, "the topic", func() bool { return logEnd(t, k, topic) > 0 })
+	g, err := kafka.NewGroup(k, kafka.GroupOptions{ID: fmt.Sprintf("follow-%d", rand.Uint64()), Topics: []string{topic}, Reset: "earliest", ReadCommitted: true}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { g.Close(context.Background()) })
+	return &follower{t: t, group: g}
+}
+
+// until waits for so many records.
+func (f *follower) until(what string, count int) {
+	f.t.Helper()
+	until(f.t, what, func() bool {
+		ctx, cancel := context.WithTimeout(f.t.Context(), 100*time.Millisecond)
+		defer cancel()
+		fetches, err := f.group.Poll(ctx)
+		if err != nil && ctx.Err() == nil {
+			f.t.Fatal(err)
+		}
+		for _, fetch := range fetches {
+			for _, m := range fetch.Messages {
+				f.values = append(f.values, string(m.Value))
+			}
+		}
+		return len(f.values) >= count
+	})
 }
 
 func lanesSettings(topic string, tasks, count int, more ...string) map[string]string {
 	m := map[string]string{
 		"connector.class": "lanes-source", "topic": topic, "lanes": "a,b,c", "tasks.max": strconv.Itoa(tasks), "count": strconv.Itoa(count),
 		"restart.backoff.ms": "10", "restart.backoff.max.ms": "500",
+		"offsets.storage.topic": topic + "-offsets", // a short one: each attempt reads it
 	}
 	for i := 0; i < len(more); i += 2 {
 		m[more[i]] = more[i+1]
@@ -172,19 +207,23 @@ func TestSplitOtherwise(t *testing.T) {
 	for _, support := range []string{"requested", "required"} {
 		t.Run(support, func(t *testing.T) {
 			k := testKafka(t)
+			var seen *follower
 			for i, tasks := range []int{3, 1, 2, 3} {
 				w := testWorker(t, k)
 				count := 100 * (i + 1)
 				w.Add(load(t, lanesPlugins, "lanes", lanesSettings("numbers", tasks, count, "pace.ms", "1", "exactly.once.support", support)))
 				stop := start(t, w)
-				until(t, "half of the records", func() bool { return committedCount(t, k, "numbers", 3*(count-50)) })
+				if seen == nil {
+					seen = follow(t, k, "numbers")
+				}
+				seen.until("half of the records", 3*(count-50))
 				stop() // somewhere
 			}
 			w := testWorker(t, k)
 			w.Add(load(t, lanesPlugins, "lanes", lanesSettings("numbers", 2, 400, "exactly.once.support", support)))
 			start(t, w)
-			until(t, "the rest", func() bool { return committedCount(t, k, "numbers", 1200) })
-			wantLanes(t, readCommitted(t, k, "numbers"), 400, "a", "b", "c")
+			seen.until("the rest", 1200)
+			wantLanes(t, seen.values, 400, "a", "b", "c")
 		})
 	}
 }
@@ -203,7 +242,7 @@ func TestSplitCrash(t *testing.T) {
 					crash(t, k, settings, step)
 				}
 				child := run(t, k, settings, "")
-				until(t, "the end", func() bool { return committedCount(t, k, prefix+"numbers", 3000) })
+				follow(t, k, prefix+"numbers").until("the end", 3000)
 				child.stop(t)
 				wantLanes(t, readCommitted(t, k, prefix+"numbers"), 1000, "a", "b", "c")
 			})
@@ -218,13 +257,15 @@ func TestSplitTakeover(t *testing.T) {
 		topic := prefix + "numbers"
 		settings := lanesSettings(topic, 3, 800, "name", prefix+"child", "exactly.once.support", "required", "pace.ms", "4")
 		zombie := run(t, k, settings, "")
-		until(t, "work", func() bool { return logEnd(t, k, topic) > 300 })
+		seen := follow(t, k, topic)
+		seen.until("work", 300)
 		zombie.signal(t, syscall.SIGSTOP)
 		settings["tasks.max"] = "1"
 		owner := run(t, k, settings, "")
-		until(t, "the owner's work", func() bool { return committedCount(t, k, topic, 600) })
+		seen.until("the owner's work", len(seen.values)+300)
 		zombie.signal(t, syscall.SIGCONT)
-		until(t, "the end", func() bool { return committedCount(t, k, topic, 2400) })
+		until(t, "all three of its tasks to notice", func() bool { return strings.Count(zombie.output.String(), "fenced") >= 3 })
+		seen.until("the end", 2400)
 		owner.stop(t)
 		zombie.stop(t)
 		wantLanes(t, readCommitted(t, k, topic), 800, "a", "b", "c")

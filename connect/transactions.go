@@ -218,7 +218,10 @@ func (p *pipeline) conclude(ctx context.Context) error {
 		fault.Point("source.tx.committed")
 	}
 	// Only now the source hears of it, and may tell its upstream to forget.
-	p.settle()
+	if p.settled.batches > 0 {
+		p.settled.count(p.count)
+		p.task.commit(p.settled.mark)
+	}
 	x.open, x.batches = false, 0
 	clear(x.offsets)
 	return nil

@@ -1,6 +1,8 @@
 package convert
 
 import (
+	"bytes"
+	"encoding/json"
 	"math"
 	"strings"
 	"testing"
@@ -212,5 +214,20 @@ func TestTextConverters(t *testing.T) {
 	}
 	if _, err := NewString(&StringConfig{Encoding: "klingon"}); err == nil {
 		t.Error("klingon is a character set")
+	}
+}
+
+// Each byte, at each place of a text, is written as encoding/json reads it.
+func TestQuotedEverywhere(t *testing.T) {
+	for at := range 20 {
+		for c := range 256 {
+			text := bytes.Repeat([]byte("x"), 20)
+			text[at] = byte(c)
+			want := strings.ToValidUTF8(string(text), "\uFFFD")
+			var got string
+			if err := json.Unmarshal(appendQuoted(nil, text), &got); err != nil || got != want {
+				t.Fatalf("byte %#x at %d: got %q (%v), want %q", c, at, got, err, want)
+			}
+		}
 	}
 }

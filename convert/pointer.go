@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -31,15 +32,59 @@ func ParsePointer(text string) (Pointer, error) {
 func Find(data []byte, pointers []Pointer, parts [][]byte) error {
 	clear(parts)
 	f := finder{scanner: scanner{data: data}, pointers: pointers, parts: parts}
-	var open uint64
-	for i := range pointers {
-		open |= 1 << i
-	}
-	if err := f.value(open, 0); err != nil {
+	if err := f.value(everything(pointers), 0); err != nil {
 		return err
 	}
 	return f.end()
 }
+
+// FindList is Find, and takes the list that pointers[0] leads to apart in the same reading. The
+// texts of its elements, none when it is no array, are data's own memory, and the slice of them is
+// list's. compact says that no element has white space between its parts.
+func FindList(list [][]byte, data []byte, pointers []Pointer, parts [][]byte) (elements [][]byte, compact bool, err error) {
+	clear(parts)
+	f := finder{scanner: scanner{data: data}, pointers: pointers, parts: parts, lists: true, list: list}
+	if err := f.value(everything(pointers), 0); err != nil {
+		return list[:0], false, err
+	}
+	if err := f.end(); err != nil {
+		return list[:0], false, err
+	}
+	if len(parts[0]) == 0 || parts[0][0] != '[' {
+		return list[:0], false, nil
+	}
+	if !f.listed { // another pointer leads into it
+		f.list = list[:0]
+		err = Elements(parts[0], func(element []byte) error { f.list = append(f.list, element); return nil })
+	}
+	return f.list, f.listed && f.spread == 0, err
+}
+
+// Pick is Find for a text that is known to be JSON, without white space around it: it reads no
+// further than it has to, so that of names that repeat the first one counts.
+func Pick(data []byte, pointers []Pointer, parts [][]byte) error {
+	clear(parts)
+	f := finder{scanner: scanner{data: data}, pointers: pointers, parts: parts, hasty: true}
+	var open uint64
+	for i, p := range pointers {
+		if len(p) == 0 {
+			parts[i] = data
+			continue
+		}
+		open |= 1 << i
+		f.missing++
+	}
+	if open == 0 {
+		return nil
+	}
+	if err := f.value(open, 0); err != nil && err != errPicked {
+		return err
+	}
+	return nil
+}
+
+// errPicked ends a Pick that has all its parts.
+var errPicked = errors.New("all parts are found")
 
 // finder is the state of one Find. Which pointers may still lead into the value at hand is a set
 // of bits, so that looking costs no memory.
@@ -47,25 +92,68 @@ type finder struct {
 	scanner
 	pointers []Pointer
 	parts    [][]byte
+
+	lists  bool     // take the list of the first pointer apart
+	listed bool     // it was
+	list   [][]byte // its elements
+	spread int      // octets of white space in them
+
+	hasty   bool // stop when nothing is missing any more
+	missing int
 }
+
+// everything is the set of all pointers.
+func everything(pointers []Pointer) uint64 { return 1<<len(pointers) - 1 }
 
 // value passes over one value, at which the pointers in open have used level of their names.
 func (f *finder) value(open uint64, level int) error {
 	c := f.peek()
 	start := f.at
-	if deeper := f.deeper(open, level); deeper == 0 || c != '{' && c != '[' {
-		if err := f.skip(); err != nil {
-			return err
-		}
-	} else if err := f.inside(c, deeper, level); err != nil {
+	list := f.lists && open&1 != 0 && len(f.pointers[0]) == level
+	if list {
+		f.listed = false
+	}
+	var err error
+	switch deeper := f.deeper(open, level); {
+	case deeper != 0 && (c == '{' || c == '['):
+		err = f.inside(c, deeper, level)
+	case list && c == '[':
+		err = f.elements()
+	default:
+		err = f.skip()
+	}
+	if err != nil {
 		return err
 	}
 	for i, p := range f.pointers {
 		if open&(1<<i) != 0 && len(p) == level {
+			if f.parts[i] == nil {
+				f.missing--
+			}
 			f.parts[i] = f.data[start:f.at:f.at]
 		}
 	}
+	if f.hasty && f.missing == 0 {
+		return errPicked
+	}
 	return nil
+}
+
+// elements passes over an array and notes its elements.
+func (f *finder) elements() error {
+	f.listed, f.list, f.spread = true, f.list[:0], 0
+	more, err := f.open(']')
+	for more && err == nil {
+		f.peek()
+		start, before := f.at, f.blanks
+		if err = f.skip(); err != nil {
+			return err
+		}
+		f.list = append(f.list, f.data[start:f.at:f.at])
+		f.spread += f.blanks - before
+		more, err = f.next(']')
+	}
+	return err
 }
 
 // deeper are those of open that go on below level.

@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -77,4 +78,56 @@ func FuzzFind(f *testing.F) {
 			t.Errorf("%q became %q: %v", data, compact, err)
 		}
 	})
+}
+
+func TestFindList(t *testing.T) {
+	for _, c := range []struct {
+		text, list, token string // token may lead into the list
+		want              []string
+		compact           bool
+		found             string // at token
+	}{
+		{`{"next":"n","data":[{"a":1},2]}`, "/data", "/next", []string{`{"a":1}`, "2"}, true, `"n"`},
+		{` { "data" : [ {"a":1} , "x y" ] } `, "/data", "/next", []string{`{"a":1}`, `"x y"`}, true, ""},
+		{`{"data":[{"a": 1},2]}`, "/data", "/next", []string{`{"a": 1}`, "2"}, false, ""},
+		{`[1,[2]]`, "", "/next", []string{"1", "[2]"}, false, ""}, // the token could be in it
+		{`{"data":[1,{"next":2}]}`, "/data", "/data/1/next", []string{"1", `{"next":2}`}, false, "2"},
+		{`{"data":[1],"data":[2, 3]}`, "/data", "/next", []string{"2", "3"}, true, ""},
+		{`{"data":[1],"data":null}`, "/data", "/next", nil, false, ""},
+		{`{"data":{"a":1}}`, "/data", "/next", nil, false, ""},
+		{`{"data":[]}`, "/data", "/next", nil, true, ""},
+		{`{}`, "/data", "/next", nil, false, ""},
+	} {
+		list, _ := ParsePointer(c.list)
+		token, _ := ParsePointer(c.token)
+		parts := make([][]byte, 2)
+		elements, compact, err := FindList(nil, []byte(c.text), []Pointer{list, token}, parts)
+		var got []string
+		for _, e := range elements {
+			got = append(got, string(e))
+		}
+		if err != nil || !slices.Equal(got, c.want) || compact != c.compact || string(parts[1]) != c.found {
+			t.Errorf("%s: got %q, compact %v, token %s, %v; want %q, %v, %s", c.text, got, compact, parts[1], err, c.want, c.compact, c.found)
+		}
+	}
+	for _, bad := range []string{"", `{"data":[1}`, `{"data":[1]`, `{"data":[1]} x`} {
+		if _, _, err := FindList(nil, []byte(bad), []Pointer{{"data"}}, make([][]byte, 1)); err == nil {
+			t.Errorf("%q: no error", bad)
+		}
+	}
+}
+
+func TestPick(t *testing.T) {
+	const text = `{"id":1,"a":{"b":[0,"x"]},"id":2,"not JSON`
+	whole, id, deep := Pointer(nil), Pointer{"id"}, Pointer{"a", "b", "1"}
+	parts := make([][]byte, 2)
+	if err := Pick([]byte(text), []Pointer{id, deep}, parts); err != nil || string(parts[0]) != "1" || string(parts[1]) != `"x"` {
+		t.Errorf("got %q, %v", parts, err)
+	}
+	const good = `{"id":1,"a":2}`
+	for want, pointers := range map[string][]Pointer{`["1" "{\"id\":1,\"a\":2}"]`: {id, whole}, `["1" ""]`: {id, {"none"}}, `["" ""]`: {{"id", "x"}, {"none"}}} {
+		if err := Pick([]byte(good), pointers, parts); err != nil || fmt.Sprintf("%q", parts) != want {
+			t.Errorf("got %q, %v; want %s", parts, err, want)
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"encoding/binary"
 	"unicode/utf8"
 )
 
@@ -21,7 +22,7 @@ var plain = func() (t [256]bool) {
 func appendQuoted(dst, text []byte) []byte {
 	dst = append(dst, '"')
 	start := 0
-	for i := 0; i < len(text); {
+	for i := plainPrefix(text); i < len(text); {
 		c := text[i]
 		if plain[c] {
 			i++
@@ -52,6 +53,24 @@ func appendQuoted(dst, text []byte) []byte {
 	}
 	dst = append(dst, text[start:]...)
 	return append(dst, '"')
+}
+
+// plainPrefix is how many bytes at the begin of text certainly stand for themselves, found eight
+// at a time: most texts have no others.
+func plainPrefix(text []byte) (n int) {
+	const (
+		ones  = 0x0101010101010101
+		highs = 0x8080808080808080
+	)
+	for ; len(text)-n >= 8; n += 8 {
+		w := binary.LittleEndian.Uint64(text[n:])
+		quote, slash := w^ones*'"', w^ones*'\\'
+		// The high bit of a byte is set where it is below space, a quote or a backslash, or not ASCII.
+		if ((w-ones*' ')|(quote-ones)|(slash-ones)|w)&highs != 0 {
+			return n
+		}
+	}
+	return n
 }
 
 func appendEscaped(dst []byte, c byte) []byte {

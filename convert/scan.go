@@ -15,9 +15,10 @@ func (e *SyntaxError) Error() string { return fmt.Sprintf("JSON at byte %d: %s",
 
 // scanner reads one JSON text from front to back.
 type scanner struct {
-	data  []byte
-	at    int
-	depth int
+	data   []byte
+	at     int
+	depth  int
+	blanks int // octets of white space that were passed over
 }
 
 func (s *scanner) fail(format string, args ...any) error {
@@ -38,6 +39,7 @@ func (s *scanner) peek() byte {
 		switch c := s.data[s.at]; c {
 		case ' ', '\t', '\n', '\r':
 			s.at++
+			s.blanks++
 		default:
 			return c
 		}

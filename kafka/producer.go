@@ -46,10 +46,14 @@ type Producer struct {
 func NewProducer(s Settings, log *slog.Logger) (*Producer, error) { return newProducer(s, log) }
 
 func newProducer(s Settings, log *slog.Logger, more ...kgo.Opt) (*Producer, error) {
+	compressor, err := newCompressor(s.Compression)
+	if err != nil {
+		return nil, fmt.Errorf("compression.type %s: %w", s.Compression, err)
+	}
 	client, err := newClient(s, log, append(more,
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.RecordPartitioner(newPartitioner()),
-		kgo.ProducerBatchCompression(codec(s.Compression)),
+		kgo.WithCompressor(compressor),
 		kgo.ProducerBatchMaxBytes(int32(s.MaxRequest)),
 		kgo.ProducerLinger(s.Linger),
 		kgo.MaxBufferedBytes(int(s.Buffer)),
@@ -65,21 +69,6 @@ func newProducer(s Settings, log *slog.Logger, more ...kgo.Opt) (*Producer, erro
 	p.slabs.New = func() any { return p.newSlab() }
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p, nil
-}
-
-func codec(name string) kgo.CompressionCodec {
-	switch name {
-	case "none":
-		return kgo.NoCompression()
-	case "gzip":
-		return kgo.GzipCompression()
-	case "snappy":
-		return kgo.SnappyCompression()
-	case "zstd":
-		return kgo.ZstdCompression()
-	default:
-		return kgo.Lz4Compression()
-	}
 }
 
 // Produce writes msgs. Their order is kept per partition, also from call to call when the calls

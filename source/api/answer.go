@@ -21,6 +21,7 @@ type answer struct {
 	header   http.Header
 	body     []byte
 	records  [][]byte // JSON texts, in the body's memory or in the reader's
+	compact  bool     // without white space between their parts
 	missing  bool     // there is nothing where the list should be
 	token    string   // of the next page, "" for none
 	tag      tag
@@ -85,6 +86,7 @@ func (r *reader) read(ctx context.Context, a *answer) error {
 	case r.format == "jsonl":
 		err = r.lines(a.body)
 	case r.format == "csv":
+		a.compact = true
 		err = r.csv(a.body)
 	default:
 		err = r.json(ctx, a)
@@ -102,25 +104,22 @@ func (r *reader) read(ctx context.Context, a *answer) error {
 // json reads the whole answer before it believes any of it: an answer that was cut off behind its
 // list would look like the last page.
 func (r *reader) json(ctx context.Context, a *answer) error {
-	if err := convert.Find(a.body, r.pointers, r.parts); err != nil {
+	var err error
+	if r.records, a.compact, err = convert.FindList(r.records, a.body, r.pointers, r.parts); err != nil {
 		return err
 	}
 	if len(r.parts) > tokenPart {
 		a.token = tokenText(r.parts[tokenPart])
 	}
 	if r.jq != nil {
+		r.records, a.compact = r.records[:0], true
 		return r.program(ctx, a.body)
 	}
 	list := r.parts[listPart]
 	switch {
 	case list == nil || string(list) == "null":
 		a.missing = list == nil // many APIs leave an empty list out
-	case list[0] == '[':
-		return convert.Elements(list, func(element []byte) error {
-			r.records = append(r.records, element)
-			return nil
-		})
-	default:
+	case list[0] != '[':
 		r.records = append(r.records, list)
 	}
 	return nil

@@ -20,7 +20,7 @@ import (
 )
 
 // client sends requests: with credentials, not faster than it may, and again when that can help.
-// All endpoints share it.
+// All endpoints of a task share it.
 type client struct {
 	config  *Config
 	log     *slog.Logger
@@ -33,7 +33,8 @@ type client struct {
 	until time.Time // no request before: the server's rate limit is used up
 }
 
-func newClient(c *Config, log *slog.Logger) (*client, error) {
+// newClient makes the client of one of so many tasks, which share the rate limit evenly.
+func newClient(c *Config, tasks int, log *slog.Logger) (*client, error) {
 	t, key, err := c.Client.transport()
 	if err != nil {
 		return nil, connect.Permanent(fmt.Errorf("%s: %w", key, err))
@@ -45,7 +46,7 @@ func newClient(c *Config, log *slog.Logger) (*client, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	cl.auth = newAuthenticator(&c.Auth, login)
 	if c.Rate > 0 {
-		cl.limiter = rate.NewLimiter(rate.Limit(c.Rate), max(1, c.Burst))
+		cl.limiter = rate.NewLimiter(rate.Limit(c.Rate)/rate.Limit(tasks), max(1, c.Burst/tasks))
 	}
 	return cl, nil
 }

@@ -12,7 +12,8 @@ type Config struct {
 	Endpoint
 	Auth
 	Client
-	Endpoints map[string]string `yaml:"http.endpoints.*" doc:"several endpoints of one API: http.endpoints.<name>.<key> gives the endpoint <name> a setting of its own, and ${endpoint} stands for its name; everything else they share"`
+	Names     []string          `yaml:"http.endpoint.names" alias:"entity.names" doc:"several endpoints of one API, by name: ${endpoint}, or Confluent's ${entityName}, stands for the name; with tasks.max above 1 tasks share them"`
+	Endpoints map[string]string `yaml:"http.endpoints.*" doc:"endpoints that differ in more than their name: http.endpoints.<name>.<key> gives the endpoint <name> a setting of its own; everything else they share"`
 	Unsupported
 	Ignored
 

@@ -44,7 +44,7 @@ func (a *Auth) Defaults() {
 type Client struct {
 	ConnectTimeout time.Duration `yaml:"http.client.connection.timeout.millis" alias:"http.connect.timeout.ms" doc:"longest time to connect, TLS included"`
 	ReadTimeout    time.Duration `yaml:"http.client.read.timeout.millis" alias:"http.request.timeout.ms" doc:"longest time without a byte of the answer"`
-	Rate           float64       `yaml:"http.rate.limit" doc:"most requests in a second, of all endpoints together; 0 for no limit"`
+	Rate           float64       `yaml:"http.rate.limit" doc:"most requests in a second, of all endpoints together; tasks share it evenly; 0 for no limit"`
 	Burst          int           `yaml:"http.rate.burst" doc:"requests that may follow each other at once below that limit"`
 
 	Attempts   int           `yaml:"http.retry.attempts" alias:"max.retries" doc:"how often a request is sent again before the task restarts; a wait that the server asks for does not count"`
@@ -69,17 +69,16 @@ func (c *Client) Defaults() {
 // Unsupported are properties that would change what is read or written; a connector that sets
 // them is refused rather than run without them.
 type Unsupported struct {
-	Parser      string            `yaml:"http.response.parser" doc:"castorm's Java class; not supported: the pointers and http.response.jq say how answers are read"`
-	Mapper      string            `yaml:"http.record.mapper" doc:"castorm's Java class; not supported: http.response.record.value and the converters say how records are written"`
-	Filter      string            `yaml:"http.record.filter.factory" doc:"castorm's Java class; not supported: http.cursor.pointer and http.response.record.key.pointer say what is new"`
-	Sorter      string            `yaml:"http.record.sorter" doc:"castorm's Java class; not supported: write http.response.list.order.direction"`
-	Zone        string            `yaml:"http.response.record.timestamp.parser.zone" doc:"zone of timestamps without one; only UTC is supported yet"`
-	TimeParser  string            `yaml:"http.response.record.timestamp.parser" doc:"castorm's Java class; not supported: write http.cursor.format"`
-	Pattern     string            `yaml:"http.response.record.timestamp.parser.pattern" doc:"a Java pattern; not supported: write http.cursor.format"`
-	EntityNames []string          `yaml:"entity.names" doc:"Confluent's list of endpoints; not supported: write http.endpoints.<name>.<key>"`
-	KeyStore    map[string]string `yaml:"https.ssl.*" doc:"Java key stores; not supported: write http.tls.ca, http.tls.cert and http.tls.key with PEM files"`
-	ProxyHost   string            `yaml:"http.client.proxy.host" doc:"not supported: write http.proxy.url"`
-	Reporter    map[string]string `yaml:"reporter.*" doc:"topics for answers and errors; not supported yet"`
+	Parser     string            `yaml:"http.response.parser" doc:"castorm's Java class; not supported: the pointers and http.response.jq say how answers are read"`
+	Mapper     string            `yaml:"http.record.mapper" doc:"castorm's Java class; not supported: http.response.record.value and the converters say how records are written"`
+	Filter     string            `yaml:"http.record.filter.factory" doc:"castorm's Java class; not supported: http.cursor.pointer and http.response.record.key.pointer say what is new"`
+	Sorter     string            `yaml:"http.record.sorter" doc:"castorm's Java class; not supported: write http.response.list.order.direction"`
+	Zone       string            `yaml:"http.response.record.timestamp.parser.zone" doc:"zone of timestamps without one; only UTC is supported yet"`
+	TimeParser string            `yaml:"http.response.record.timestamp.parser" doc:"castorm's Java class; not supported: write http.cursor.format"`
+	Pattern    string            `yaml:"http.response.record.timestamp.parser.pattern" doc:"a Java pattern; not supported: write http.cursor.format"`
+	KeyStore   map[string]string `yaml:"https.ssl.*" doc:"Java key stores; not supported: write http.tls.ca, http.tls.cert and http.tls.key with PEM files"`
+	ProxyHost  string            `yaml:"http.client.proxy.host" doc:"not supported: write http.proxy.url"`
+	Reporter   map[string]string `yaml:"reporter.*" doc:"topics for answers and errors; not supported yet"`
 }
 
 // Ignored are properties that steer another implementation.

@@ -45,6 +45,7 @@ func TestMistakes(t *testing.T) {
 		"Java class":           {[]string{"http.response.parser", "com.example.X"}, "is not supported; remove it"},
 		"certificate":          {[]string{"http.tls.cert", "/none"}, "belong together"},
 		"key store":            {[]string{"https.ssl.keystore.location", "/none"}, "PEM files"},
+		"a dotted endpoint":    {[]string{"entity.names", "v1.orders"}, `"v1.orders" has a dot`},
 		"an endpoint's key":    {[]string{"http.endpoints.a.http.request.ulr", "x"}, "http.endpoints.a.http.request.ulr: is not a known key; did you mean http.request.url?"},
 		"an endpoint's value":  {[]string{"http.endpoints.a.http.pagination.type", "pages"}, `http.endpoints.a.http.pagination.type: "pages" is not`},
 	} {
@@ -79,5 +80,9 @@ func TestIncumbents(t *testing.T) {
 	}).each[0].settings
 	if confluent.Initial != "0" || confluent.CursorPointer != "/id" || confluent.List != "/items" {
 		t.Errorf("Confluent's settings became %+v", confluent)
+	}
+	entities := decode(t, map[string]string{"url": "https://api.example.com/${entityName}", "topic.name.pattern": "shop.${entityName}", "entity.names": "orders,people"})
+	if len(entities.each) != 2 || entities.each[1].name != "people" {
+		t.Errorf("Confluent's entities became %+v", entities.each)
 	}
 }

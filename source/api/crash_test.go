@@ -98,11 +98,7 @@ func TestCrash(t *testing.T) {
 		direction := c.direction
 		t.Run(direction+" "+c.support, func(t *testing.T) {
 			t.Parallel()
-			broker, err := kafka.StartEmbedded(t.TempDir(), "127.0.0.1:0", slog.New(slog.DiscardHandler))
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { broker.Close() })
+			broker := startBroker(t)
 			l := &list{descending: direction == "DESC"}
 			u := serve(t, l.ServeHTTP)
 			all := incremental(u.url, "http.response.list.order.direction", direction, "name", "orders", "connector.class", "api-source",
@@ -120,21 +116,13 @@ func TestCrash(t *testing.T) {
 					id++
 					put(order{ID: id, At: begin.Add(time.Duration(id/4) * time.Second).UTC().Format(time.RFC3339)})
 				}
-				cmd, _ := startChild(t, broker.Addr, all)
-				requests := len(u.requests()) + 1 + rand.IntN(20)
-				deadline := time.After(patience)
-				for len(u.requests()) < requests {
-					select {
-					case <-deadline:
-						t.Fatal("the child does not ask")
-					case <-time.After(time.Millisecond):
-					}
-				}
+				cmd, _ := startChild(t, broker, all)
+				awaitRequests(t, u, 1+rand.IntN(20))
 				_ = cmd.Process.Kill()
 				_ = cmd.Wait() // it was killed
 			}
-			cmd, output := startChild(t, broker.Addr, all)
-			got := consume(t, broker.Addr, want)
+			cmd, output := startChild(t, broker, all)
+			got := consume(t, broker, want)
 			_ = cmd.Process.Signal(syscall.SIGTERM)
 			if err := cmd.Wait(); err != nil {
 				t.Errorf("child ended with %v\n%s", err, output)
@@ -148,12 +136,28 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// consume reads the topic until everything that is wanted is there, and counts it.
+// awaitRequests waits until u was asked n more times.
+func awaitRequests(t *testing.T, u *upstream, n int) {
+	t.Helper()
+	n += len(u.requests())
+	deadline := time.After(patience)
+	for len(u.requests()) < n {
+		select {
+		case <-deadline:
+			t.Fatal("the child does not ask")
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// consume reads the topic until everything that is wanted is there, and then what else there is, and
+// counts it.
 func consume(t *testing.T, broker string, want map[string]bool) map[string]int {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	g, err := kafka.NewGroup(kafkaAt(broker), kafka.GroupOptions{
+	k := kafkaAt(broker)
+	g, err := kafka.NewGroup(k, kafka.GroupOptions{
 		ID: "reader", Topics: []string{"orders"}, Protocol: "classic", Reset: "earliest", ReadCommitted: true,
 		Assigned: func(context.Context, []record.Partition) {}, Revoked: func(context.Context, []record.Partition) {}, Lost: func(context.Context, []record.Partition) {},
 	}, slog.New(slog.DiscardHandler))
@@ -161,8 +165,13 @@ func consume(t *testing.T, broker string, want map[string]bool) map[string]int {
 		t.Fatal(err)
 	}
 	defer g.Close(context.Background())
-	got := map[string]int{}
-	for missing := len(want); missing > 0; {
+	admin, err := kafka.NewAdmin(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	got, next := map[string]int{}, int64(0)
+	for missing := len(want); missing > 0 || !atEnd(t, admin, next); {
 		fetches, err := g.Poll(ctx)
 		if err != nil {
 			t.Errorf("%d of %d are missing: %v", missing, len(want), err)
@@ -170,6 +179,7 @@ func consume(t *testing.T, broker string, want map[string]bool) map[string]int {
 		}
 		for _, f := range fetches {
 			for _, m := range f.Messages {
+				next = m.Offset + 1
 				text := strings.TrimSpace(fmt.Sprintf("%s %s", m.Key, m.Value))
 				if got[text]++; got[text] == 1 && want[text] {
 					missing--
@@ -178,6 +188,21 @@ func consume(t *testing.T, broker string, want map[string]bool) map[string]int {
 		}
 	}
 	return got
+}
+
+// atEnd says whether no committed record of the topic's one partition follows from next on.
+func atEnd(t *testing.T, admin *kafka.Admin, next int64) bool {
+	t.Helper()
+	p := record.Partition{Topic: "orders"}
+	logs, err := admin.ListOffsets(t.Context(), true, p.Topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty, err := admin.Empty(t.Context(), p, next, logs[p].End)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return empty
 }
 
 func loadChild(all map[string]string) (*connect.Connector, error) {

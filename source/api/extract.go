@@ -18,6 +18,7 @@ type extraction struct {
 	key      *record.Schema // a struct; nil without a key
 	bare     bool           // the key is the value of its one pointer
 	fields   bool           // values are taken apart
+	compact  bool           // the elements at hand have no white space between their parts
 	json     *convert.JSON
 	scratch  []byte
 	last     lastMark
@@ -83,11 +84,7 @@ var anyField = &record.Schema{Type: record.AnyType, Optional: true}
 
 // find looks up the parts of an element.
 func (x *extraction) find(element []byte) error {
-	if len(x.pointers) == keyParts && len(x.pointers[valuePart]) == 0 && x.names[cursorPart] == "" && x.names[timePart] == "" {
-		x.parts[valuePart] = element // which is known to be valid
-		return nil
-	}
-	return convert.Find(element, x.pointers, x.parts)
+	return convert.Pick(element, x.pointers, x.parts) // the reader has checked that it is JSON
 }
 
 // at is the cursor of the element found last.
@@ -127,7 +124,12 @@ func (x *extraction) fill(b *record.Batch, r *record.Record, at mark) error {
 	if value == nil {
 		return fmt.Errorf("the element has nothing at %s, which http.response.record.pointer wants", x.names[valuePart])
 	}
-	text := b.Append(len(value), func(dst []byte) []byte { return convert.AppendCompact(dst, value) })
+	var text []byte
+	if x.compact {
+		text = b.Copy(value)
+	} else {
+		text = b.Append(len(value), func(dst []byte) []byte { return convert.AppendCompact(dst, value) })
+	}
 	r.Value.Value = record.OfJSON(text)
 	if x.fields {
 		var err error

@@ -33,7 +33,7 @@ func TestAllocations(t *testing.T) {
 		a := &answer{status: http.StatusOK, header: http.Header{}, body: body.Bytes()}
 		page := func() {
 			b.Reset()
-			if err := p.reader.read(t.Context(), a); err != nil {
+			if err := p.desks[0].reader.read(t.Context(), a); err != nil {
 				t.Fatal(err)
 			}
 			for _, element := range a.records {
@@ -87,7 +87,7 @@ func FuzzAnswer(f *testing.F) {
 			t.Fatal(key, err)
 		}
 		a := &answer{status: http.StatusOK, header: http.Header{}, body: body}
-		if p.reader.read(t.Context(), a) != nil {
+		if p.desks[0].reader.read(t.Context(), a) != nil {
 			return
 		}
 		b := new(record.Batch)

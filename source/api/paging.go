@@ -47,6 +47,12 @@ func shortToken(t string) string {
 	return t[:min(len(t), 40)]
 }
 
+// led says whether the pages have led to t before.
+func (g *guard) led(t string) bool {
+	_, ok := g.tokens[xxhash.Sum64String(t)]
+	return ok
+}
+
 // page is an error when it is the same one again and again.
 func (g *guard) page(records [][]byte, page int) error {
 	h := digestAll(records)
@@ -116,7 +122,7 @@ func (p *poller) next(w *walk, a *answer) (end bool, err error) {
 // the next page is asked for all the same: an API may cap the size below what it is asked for, and
 // then all pages are short and the end is an empty one.
 func (p *poller) short(n int) bool {
-	if p.e.Size == 0 || p.e.Stop == "empty" || n >= p.e.Size || p.e.JQ != "" { // jq may have left some out
+	if !p.lacking(n) {
 		return false
 	}
 	if !p.probed {
@@ -124,6 +130,11 @@ func (p *poller) short(n int) bool {
 		return false
 	}
 	return !p.capped
+}
+
+// lacking says whether a page with n records may be the last one because it is not full.
+func (p *poller) lacking(n int) bool {
+	return p.e.Size > 0 && p.e.Stop == "short" && n < p.e.Size && p.e.JQ == "" // jq may have left some out
 }
 
 // probe sees what was behind a short page: a page with n records.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"connectd/connect"
 )
@@ -137,5 +138,42 @@ func TestLinkNext(t *testing.T) {
 		if got := linkNext([]string{header}); got != want {
 			t.Errorf("%s: got %q, want %q", header, got, want)
 		}
+	}
+}
+
+// TestNextPageAhead has the records of a page wait while the next page is asked for already, where
+// it is known what that is.
+func TestNextPageAhead(t *testing.T) {
+	const batches = 4 // of a reading
+	for name, c := range map[string]struct {
+		settings []string
+		ahead    int
+	}{
+		"page":     {[]string{"http.pagination.type", "page", "http.request.params", "page=${page}"}, 1},
+		"offset":   {[]string{"http.pagination.type", "offset", "http.request.params", "offset=${offset}", "http.pagination.page.size", "2"}, 1},
+		"cursor":   {[]string{"http.pagination.type", "cursor", "http.request.params", "token=${token}", "http.pagination.token.pointer", "/next"}, 1},
+		"next_url": {[]string{"http.pagination.type", "next_url", "http.pagination.token.pointer", "/url"}, 1},
+		"descending": {[]string{"http.pagination.type", "next_url", "http.pagination.token.pointer", "/url",
+			"http.cursor.pointer", "/at", "http.response.list.order.direction", "DESC"}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := &list{orders: numbered(0, 30), descending: c.ahead == 0}
+			u := serve(t, l.ServeHTTP)
+			r := read(t, settings(u.url, append(c.settings, "http.response.list.pointer", "/data", "http.timer.interval.millis", "3600000")...), nil)
+			want := batches + 1 + c.ahead // all batches are sent, and the page behind them waits for one
+			deadline := time.After(patience)
+			for len(u.requests()) < want {
+				select {
+				case <-deadline:
+					t.Fatalf("%d requests, want %d", len(u.requests()), want)
+				case <-time.After(time.Millisecond):
+				}
+			}
+			if n := len(u.requests()); n > want {
+				t.Errorf("%d requests, want %d", n, want)
+			}
+			r.next(30)
+			same(t, r.records, texts(numbered(0, 30)...)...)
+		})
 	}
 }

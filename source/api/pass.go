@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"time"
 
 	"connectd/connect"
@@ -36,8 +35,10 @@ func (p *poller) pass(ctx context.Context) (news bool, err error) {
 	if err != nil {
 		return false, connect.Permanent(err)
 	}
+	asked := p.fetch(ctx, w, p.spot())
+	defer func() { asked.abandon() }()
 	for {
-		a, err := p.client.get(ctx, p.question(w))
+		a, err := asked.answer()
 		if err != nil {
 			if !p.startsOver(w, err) {
 				return false, err
@@ -47,13 +48,22 @@ func (p *poller) pass(ctx context.Context) (news bool, err error) {
 			if w, err = p.begin(); err != nil {
 				return false, connect.Permanent(err)
 			}
+			asked = p.fetch(ctx, w, p.spot())
 			continue
+		}
+		// The next page is on its way while this one is sent.
+		if next, ok := p.ahead(w, a); ok {
+			asked = p.fetch(ctx, w, next)
 		}
 		end, err := p.page(ctx, w, a)
 		if err != nil || end {
 			return w.sent, err
 		}
 		w.first = false
+		if at := p.spot(); asked.at != at {
+			asked.abandon()
+			asked = p.fetch(ctx, w, at)
+		}
 	}
 }
 
@@ -105,59 +115,8 @@ func (p *poller) startOver() {
 	p.state.Pass = nil
 }
 
-// question asks for the next page.
-func (p *poller) question(w *walk) *question {
-	s := p.state.Pass
-	v := values{"endpoint": p.name, "page": strconv.Itoa(p.e.First + s.Pages), "size": strconv.Itoa(p.e.Size)}
-	if p.e.Paging == "offset" {
-		v["offset"] = strconv.Itoa(p.e.First + s.Records)
-	}
-	if w.asks {
-		v["cursor"] = w.from
-	}
-	if s.Token != "" {
-		v["token"] = s.Token
-	}
-	switch p.e.Mode {
-	case "CHAINING":
-		setVariable(v, "offset", w.from, w.asks)
-	case "CURSOR_PAGINATION":
-		setVariable(v, "offset", s.Token, s.Token != "")
-	}
-	started := time.UnixMilli(s.Started)
-	v["now"] = p.now(started)
-	v["now.seconds"] = strconv.FormatInt(started.Unix(), 10)
-	v["now.millis"] = strconv.FormatInt(s.Started, 10)
-	next := ""
-	if p.e.leads(s.Token) {
-		next = s.Token
-	}
-	q := &question{e: p.e, buf: p.buf, read: p.reader.read,
-		build: func(ctx context.Context) (*http.Request, error) { return p.asking.request(ctx, v, next) }}
-	if p.e.Paging == "none" { // the tag of a first page says nothing of the others
-		q.tag = p.state.Tag
-	}
-	return q
-}
-
-func setVariable(v values, name, value string, ok bool) {
-	delete(v, name)
-	if ok {
-		v[name] = value
-	}
-}
-
-// now is a time as requests write it.
-func (p *poller) now(t time.Time) string {
-	if p.ask.moments() {
-		return p.ask.write(mark{kind: moment, n: t.UnixNano()})
-	}
-	return t.UTC().Format(time.RFC3339)
-}
-
 // page sends what is new on a page; end says that it was the last one.
 func (p *poller) page(ctx context.Context, w *walk, a *answer) (end bool, err error) {
-	p.buf = a.body
 	s := p.state.Pass
 	if p.e.Skip.has(a.status) && !p.e.Process.has(a.status) || a.status == http.StatusNotModified {
 		if s.Pages == 0 {
@@ -172,6 +131,7 @@ func (p *poller) page(ctx context.Context, w *walk, a *answer) (end bool, err er
 		p.log.Warn("the answer has nothing at http.response.list.pointer; it counts as empty", "pointer", p.e.List, "answer", begin(a.body))
 		p.warned = true
 	}
+	p.extract.compact = a.compact
 	done := p.done(w, a)
 	for i, element := range a.records {
 		if err := p.record(ctx, w, element, i < done); err != nil {
@@ -377,12 +337,8 @@ func (p *poller) polled(ctx context.Context, s *pass) error {
 // report shows where the endpoint stands.
 func (p *poller) report(s *pass) {
 	detail := fmt.Sprintf("%s: %d records on %d pages", p.name, s.Records, s.Pages)
-	phase := "polling"
-	if p.state.Pass == nil {
-		phase = "waiting"
-	}
 	if len(p.state.Cursor) > 0 {
 		detail += ", cursor " + string(p.state.Cursor)
 	}
-	p.task.Report(connect.Progress{Phase: phase, Detail: detail})
+	p.show(standing{detail, p.state.Pass != nil})
 }

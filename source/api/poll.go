@@ -19,7 +19,8 @@ type poller struct {
 	log       *slog.Logger
 	client    *client
 	asking    *asking
-	reader    *reader
+	desks     [2]desk
+	turn      int // number of the next fetch
 	extract   *extraction
 	cursor    form // of records
 	ask       form // of requests
@@ -29,12 +30,12 @@ type poller struct {
 	partition []byte
 
 	task  *connect.SourceTask
-	batch *record.Batch // being filled; nil when there is none
+	show  func(standing) // in the connector's status
+	batch *record.Batch  // being filled; nil when there is none
 	state state
 	sent  string // the state that was sent last
 	seen  *seen
 	store *store // what the passes before have sent; nil unless passes are compared
-	buf   []byte // of answers
 
 	ascending bool // the cursor moves with each page
 	probing   bool // the page behind a short one is being asked for
@@ -49,8 +50,10 @@ func newPoller(name string, e *Endpoint) (p *poller, key string, err error) {
 	if p.asking, key, err = newAsking(&e.Request); err != nil {
 		return nil, key, err
 	}
-	if p.reader, key, err = newReader(e); err != nil {
-		return nil, key, err
+	for i := range p.desks {
+		if p.desks[i].reader, key, err = newReader(e); err != nil {
+			return nil, key, err
+		}
 	}
 	if p.extract, key, err = newExtraction(e); err != nil {
 		return nil, key, err

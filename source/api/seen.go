@@ -1,7 +1,6 @@
 package api
 
 import (
-	"cmp"
 	"encoding/base64"
 	"encoding/binary"
 	"maps"
@@ -16,19 +15,19 @@ import (
 type seen struct {
 	most   int
 	before map[uint64]struct{} // of the passes before
-	now    map[uint64]sighting
-	serial uint64
-	full   bool // something that the next pass meets again had to be forgotten
+	now    map[uint64]struct{} // of this one
+	order  []sighting          // those of now, the oldest first
+	full   bool                // something that the next pass meets again had to be forgotten
 }
 
-// sighting says when this pass has met a record, and where.
+// sighting is a record that this pass has met, and where.
 type sighting struct {
-	serial uint64 // the greater the later
-	at     mark
+	content uint64
+	at      mark
 }
 
 func newSeen(most int) *seen {
-	return &seen{most: most, before: map[uint64]struct{}{}, now: map[uint64]sighting{}}
+	return &seen{most: most, before: map[uint64]struct{}{}, now: map[uint64]struct{}{}}
 }
 
 // meet says whether the record was sent before, and remembers that it is there. window is the
@@ -37,53 +36,33 @@ func (s *seen) meet(content uint64, at, window mark) (known bool) {
 	if _, met := s.now[content]; met {
 		return true
 	}
-	if len(s.now) >= s.most {
+	if len(s.order) >= s.most {
 		s.shrink(window)
 	}
-	s.serial++
-	s.now[content] = sighting{s.serial, at}
+	s.now[content] = struct{}{}
+	s.order = append(s.order, sighting{content, at})
 	_, known = s.before[content]
 	return known
 }
 
-// shrink forgets a quarter: first what lies before window, the oldest sightings first. A list that
-// only goes on needs no more than one look at each: then a quarter is too old.
+// shrink forgets a quarter: what lies before window, the oldest sightings first, and when that is
+// not enough the oldest of all. A quarter at once, so that a record costs no more than a few looks.
 func (s *seen) shrink(window mark) {
-	keep := s.most - max(1, s.most/4)
-	for content, e := range s.now {
-		if e.serial+uint64(keep) <= s.serial && e.at.compare(window) < 0 {
-			delete(s.now, content)
+	surplus := max(1, s.most/4)
+	kept := s.order[:0]
+	for _, e := range s.order {
+		if surplus > 0 && e.at.compare(window) < 0 {
+			delete(s.now, e.content)
+			surplus--
+			continue
 		}
+		kept = append(kept, e)
 	}
-	if len(s.now) > keep {
-		s.sift(len(s.now)-keep, window)
-	}
-}
-
-// sift forgets so many.
-func (s *seen) sift(surplus int, window mark) {
-	type entry struct {
-		content uint64
-		inside  bool
-		serial  uint64
-	}
-	all := make([]entry, 0, len(s.now))
-	for content, e := range s.now {
-		all = append(all, entry{content, e.at.compare(window) >= 0, e.serial})
-	}
-	slices.SortFunc(all, func(a, b entry) int {
-		switch {
-		case a.inside == b.inside:
-			return cmp.Compare(a.serial, b.serial)
-		case b.inside:
-			return -1
-		}
-		return 1
-	})
-	for _, e := range all[:surplus] {
-		s.full = s.full || e.inside
+	for _, e := range kept[:surplus] {
+		s.full = s.full || e.at.kind != noMark // without a cursor the next pass begins anew
 		delete(s.now, e.content)
 	}
+	s.order = append(kept[:0], kept[surplus:]...)
 }
 
 // end makes what this pass has met at or after window known to the next one. keep keeps what was
@@ -93,18 +72,24 @@ func (s *seen) end(window mark, keep bool) {
 	if !keep || len(s.before)+len(s.now) > s.most {
 		clear(s.before)
 	}
-	for content, e := range s.now {
+	for _, e := range s.order {
 		if e.at.compare(window) >= 0 {
-			s.before[content] = struct{}{}
+			s.before[e.content] = struct{}{}
 		}
 	}
+	s.rest()
+}
+
+// rest forgets what this pass has met.
+func (s *seen) rest() {
 	clear(s.now)
+	s.order = s.order[:0]
 }
 
 // forget empties the set.
 func (s *seen) forget() {
 	clear(s.before)
-	clear(s.now)
+	s.rest()
 }
 
 // known is what the passes before have sent, and met what this one has met at or after window, in
@@ -113,9 +98,9 @@ func (s *seen) known() string { return pack(slices.Collect(maps.Keys(s.before)))
 
 func (s *seen) met(window mark) string {
 	var all []uint64
-	for content, e := range s.now {
+	for _, e := range s.order {
 		if e.at.compare(window) >= 0 {
-			all = append(all, content)
+			all = append(all, e.content)
 		}
 	}
 	return pack(all)
@@ -143,8 +128,8 @@ func (s *seen) load(known, met string, at mark) error {
 	}
 	all, err = unpack(met)
 	for _, content := range all {
-		s.serial++
-		s.now[content] = sighting{s.serial, at}
+		s.now[content] = struct{}{}
+		s.order = append(s.order, sighting{content, at})
 	}
 	return err
 }

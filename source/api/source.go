@@ -4,13 +4,15 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
 	"connectd/connect"
 )
 
-// Source polls the endpoints of one API.
+// Source polls the endpoints of one API that are a task's share.
 type Source struct {
 	config  *Config
 	log     *slog.Logger
@@ -18,17 +20,21 @@ type Source struct {
 	pollers []*poller
 }
 
-// New makes the source that c describes.
+// Split gives each endpoint to one of the tasks.
+func (c *Config) Split(most int) int { return min(most, len(c.each)) }
+
+// New makes the source of one task of the connector that c describes.
 func New(c *Config, e connect.Env) (connect.Source, error) {
+	tasks := max(1, e.Tasks)
 	s := &Source{config: c, log: e.Log}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	var err error
-	if s.client, err = newClient(c, s.log); err != nil {
+	if s.client, err = newClient(c, tasks, s.log); err != nil {
 		return nil, err
 	}
-	for i := range c.each {
+	for i := e.Task; i < len(c.each); i += tasks {
 		one := &c.each[i]
 		p, key, err := newPoller(one.name, &one.settings)
 		if err != nil {
@@ -49,8 +55,10 @@ func New(c *Config, e connect.Env) (connect.Source, error) {
 func (s *Source) Run(ctx context.Context, t *connect.SourceTask) error {
 	defer s.client.close()
 	t.Report(connect.Progress{Phase: "starting"})
+	shown := &status{task: t, endpoints: make([]standing, len(s.pollers))}
 	g, polling := errgroup.WithContext(ctx)
-	for _, p := range s.pollers {
+	for i, p := range s.pollers {
+		p.show = func(now standing) { shown.report(i, now) }
 		g.Go(func() error {
 			err := p.run(polling, t)
 			if err != nil && len(s.pollers) > 1 {
@@ -63,4 +71,36 @@ func (s *Source) Run(ctx context.Context, t *connect.SourceTask) error {
 		return err
 	}
 	return nil
+}
+
+// status is what the connector's status says of a task: all its endpoints in one sentence.
+type status struct {
+	task *connect.SourceTask
+
+	mu        sync.Mutex
+	endpoints []standing
+}
+
+// standing is where one endpoint stands.
+type standing struct {
+	detail  string
+	polling bool // in a pass
+}
+
+func (s *status) report(endpoint int, now standing) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.endpoints[endpoint] = now
+	p := connect.Progress{Phase: "waiting"}
+	var details []string
+	for _, e := range s.endpoints {
+		if e.polling {
+			p.Phase = "polling"
+		}
+		if e.detail != "" {
+			details = append(details, e.detail)
+		}
+	}
+	p.Detail = strings.Join(details, "; ")
+	s.task.Report(p)
 }

@@ -17,7 +17,8 @@ type template []piece
 // piece is text, or a variable when name is set.
 type piece struct{ text, name string }
 
-// parseTemplate reads text. castorm's ${offset.timestamp} is the cursor.
+// parseTemplate reads text. castorm's ${offset.timestamp} is the cursor, and
+// Confluent's ${entityName} the endpoint.
 func parseTemplate(text string) (template, error) {
 	var t template
 	for text != "" {
@@ -32,8 +33,11 @@ func parseTemplate(text string) (template, error) {
 		if !closed {
 			return nil, fmt.Errorf("%q has no } after ${", text)
 		}
-		if name == "offset.timestamp" {
+		switch name {
+		case "offset.timestamp":
 			name = "cursor"
+		case "entityName":
+			name = "endpoint"
 		}
 		if !known(name) {
 			return nil, unknownVariable(name)

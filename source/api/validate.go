@@ -23,7 +23,7 @@ func (c *Config) Validate(r *config.Report) {
 	c.Auth.validate(r)
 	c.Client.validate(r)
 	c.Unsupported.validate(r)
-	if len(c.Endpoints) == 0 {
+	if len(c.Endpoints) == 0 && len(c.Names) == 0 {
 		c.Endpoint.complete(r.Set)
 		c.each = []namedEndpoint{{alone, c.Endpoint}}
 		check(alone, &c.Endpoint, r.Errorf)
@@ -41,6 +41,12 @@ func (c *Config) Validate(r *config.Report) {
 // names are the endpoints' names, in order.
 func (c *Config) names(r *config.Report) []string {
 	all := map[string]bool{}
+	for _, name := range c.Names {
+		if strings.Contains(name, ".") {
+			r.Errorf("http.endpoint.names", "%q has a dot, which http.endpoints.<name>.<key> could not tell apart; write a name without, and the path as http.endpoints.<name>.http.request.url", name)
+		}
+		all[name] = true
+	}
 	for key := range c.Endpoints {
 		name, setting, ok := strings.Cut(key, ".")
 		if !ok || name == "" || setting == "" {
@@ -285,7 +291,6 @@ func (u *Unsupported) validate(r *config.Report) {
 		{"http.response.record.timestamp.parser.zone", "write the zone into the layout of http.cursor.format; without one it is UTC", u.Zone != "" && u.Zone != "UTC"},
 		{"http.response.record.timestamp.parser", "write http.cursor.format", u.TimeParser != ""},
 		{"http.response.record.timestamp.parser.pattern", "write http.cursor.format as a Go layout", u.Pattern != ""},
-		{"entity.names", "write http.endpoints.<name>.http.request.url for each", len(u.EntityNames) > 0},
 		{"https.ssl.*", "write http.tls.ca, http.tls.cert and http.tls.key with PEM files", len(u.KeyStore) > 0},
 		{"http.client.proxy.host", "write http.proxy.url", u.ProxyHost != ""},
 		{"reporter.*", "remove it", len(u.Reporter) > 0},

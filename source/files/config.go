@@ -68,6 +68,7 @@ type Reading struct {
 	LongLine    string      `yaml:"on.long.line" values:"fail,skip,truncate" doc:"what a longer record does: fail (errors.tolerance decides), be left out, or be cut off"`
 	Fingerprint config.Size `yaml:"fingerprint.bytes" doc:"how many bytes from the begin of a file tell it from others"`
 	Parallel    int         `yaml:"parallel.files" doc:"files that are read at the same time"`
+	Ranges      int         `yaml:"parallel.ranges" doc:"mode complete: ranges of one large file that are read at the same time. More than 1 gives up the order of its records and the header file.line. For uncompressed files of JSON lines, lines, and CSV without quotes (csv.quote.char: 0)"`
 	BatchSize   int         `yaml:"batch.size" alias:"max.batch.size" doc:"most records in one batch"`
 	BatchBytes  config.Size `yaml:"batch.bytes" doc:"a batch is sent when it has this much data"`
 }
@@ -153,6 +154,7 @@ func (c *Config) Defaults() {
 	c.LongLine = "fail"
 	c.Fingerprint = 1024
 	c.Parallel = 2
+	c.Ranges = 1
 	c.BatchSize = 1000
 	c.BatchBytes = 1 << 20
 	c.MultilineMatch = "start"

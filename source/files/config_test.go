@@ -39,6 +39,10 @@ func TestConfigErrors(t *testing.T) {
 		"time field":       {[]string{"topic", "t", "input.path", "/in", "timestamp.mode", "FIELD"}, "timestamp.field: is missing"},
 		"unused time":      {[]string{"topic", "t", "input.path", "/in", "timestamp.field", "at"}, "timestamp.field: has no effect while timestamp.mode is PROCESS_TIME"},
 		"multiline":        {[]string{"topic", "t", "input.path", "/in", "multiline.pattern", "^x", "format", "csv"}, "multiline.pattern: is for format lines"},
+		"ranges of CSV":    {[]string{"topic", "t", "input.path", "/in", "format", "csv", "parallel.ranges", "2"}, "parallel.ranges: needs csv.quote.char: 0"},
+		"ranges and tail":  {[]string{"topic", "t", "input.path", "/in", "mode", "tail", "parallel.ranges", "2"}, "parallel.ranges: is for mode complete"},
+		"ranges of JSON":   {[]string{"topic", "t", "input.path", "/in", "format", "json", "parallel.ranges", "2"}, "parallel.ranges: has no effect here"},
+		"no ranges":        {[]string{"topic", "t", "input.path", "/in", "parallel.ranges", "0"}, "parallel.ranges: is 0"},
 		"unknown":          {[]string{"topic", "t", "input.path", "/in", "includes", "*"}, "did you mean include?"},
 	} {
 		t.Run(name, func(t *testing.T) {

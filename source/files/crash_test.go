@@ -34,6 +34,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	leastRange = 1000
 	if text := os.Getenv(childSettings); text != "" {
 		if err := child(text); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -189,7 +190,7 @@ func (c *crashing) drain(want map[string]bool) {
 	if err := cmd.Start(); err != nil {
 		c.t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(c.t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(c.t.Context(), 2*time.Minute)
 	defer cancel()
 	left := len(want)
 	for left > 0 && ctx.Err() == nil {

@@ -24,6 +24,7 @@ type csvRows struct {
 	header  []string // of this file; nil until it is known
 	types   []string // of its columns as they were sampled; nil for text
 	columns []column
+	plain   bool // all columns are text, and no value is null
 	schema  *record.Schema
 	skip    int // lines to leave out before the header
 
@@ -140,78 +141,46 @@ func (f *csvRows) row(final bool) (text []byte, n int, ends int64, err error) {
 
 // cut finds the row that p begins with. last says that nothing follows p.
 func (f *csvRows) cut(p []byte, last bool) (text []byte, n int, ends int64, err error) {
-	line, n, ends := p, len(p), int64(0)
-	if i := bytes.IndexByte(p, '\n'); i >= 0 {
-		line, n, ends = p[:i], i+1, 1
-	} else if !last || len(p) == 0 {
-		return nil, 0, 0, errMore
-	}
-	if f.quote != 0 && bytes.IndexByte(line, f.quote) >= 0 {
-		return f.cutQuoted(p, last)
-	}
-	line = bytes.TrimSuffix(line, []byte("\r"))
-	f.cells = f.cells[:0]
-	from := 0
-	for {
-		i := bytes.IndexByte(line[from:], f.sep)
-		if i < 0 {
-			f.cells = append(f.cells, cell{from: from, to: len(line)})
-			return line, n, ends, nil
+	end := bytes.IndexByte(p, '\n') // of the line at hand
+	if end < 0 {
+		if !last || len(p) == 0 {
+			return nil, 0, 0, errMore
 		}
-		f.cells = append(f.cells, cell{from: from, to: from + i})
-		from += i + 1
+		end = len(p)
 	}
-}
-
-// cutQuoted is cut for a row with quotes.
-func (f *csvRows) cutQuoted(p []byte, last bool) (text []byte, n int, ends int64, err error) {
 	f.cells = f.cells[:0]
-	i := 0
 	var wrong error
-	for {
-		var c cell
-		if i < len(p) && p[i] == f.quote {
-			c, i, err = f.quoted(p, i+1, &ends)
-			if err != nil {
+	for i := 0; ; {
+		c := cell{from: i}
+		if i < end && p[i] == f.quote && f.quote != 0 {
+			if c, i, err = f.quoted(p, i+1, &ends); err != nil {
 				if !last {
 					err = errMore
 				}
 				return nil, 0, 0, err
 			}
-		} else {
-			c.from = i
-			for i < len(p) && p[i] != f.sep && p[i] != '\n' {
-				i++
+			if i > end { // there are line ends in the value
+				if end = bytes.IndexByte(p[i:], '\n'); end < 0 {
+					if !last {
+						return nil, 0, 0, errMore
+					}
+					end = len(p) - i
+				}
+				end += i
 			}
+			if i < end && p[i] != f.sep && !(p[i] == '\r' && i+1 == end) {
+				wrong = errAfter // the row is read to its end, and refused
+			}
+		}
+		at := bytes.IndexByte(p[i:end], f.sep)
+		if at < 0 {
+			return f.endRow(p, c, end, ends, wrong)
+		}
+		if i += at; !c.quoted {
 			c.to = i
 		}
-		switch {
-		case i == len(p) && !last:
-			return nil, 0, 0, errMore
-		case i == len(p) || p[i] == '\n':
-			return f.endRow(p, c, i, ends, wrong)
-		case p[i] == f.sep:
-			f.cells = append(f.cells, c)
-			i++
-		case p[i] == '\r' && (i+1 == len(p) || p[i+1] == '\n'):
-			i++
-			if i == len(p) && !last {
-				return nil, 0, 0, errMore
-			}
-			return f.endRow(p, c, i, ends, wrong)
-		default: // text behind a closing quote; the row is read to its end and refused
-			wrong = errAfter
-			for i < len(p) && p[i] != f.sep && p[i] != '\n' {
-				i++
-			}
-			if i == len(p) && !last {
-				return nil, 0, 0, errMore
-			}
-			if i == len(p) || p[i] == '\n' {
-				return f.endRow(p, c, i, ends, wrong)
-			}
-			i++
-		}
+		f.cells = append(f.cells, c)
+		i++
 	}
 }
 
@@ -223,9 +192,9 @@ func (f *csvRows) endRow(p []byte, c cell, i int, ends int64, wrong error) ([]by
 	}
 	if to > 0 && p[to-1] == '\r' {
 		to--
-		if !c.quoted {
-			c.to = min(c.to, to)
-		}
+	}
+	if !c.quoted {
+		c.to = max(c.from, to)
 	}
 	f.cells = append(f.cells, c)
 	return p[:to], n, ends, wrong
@@ -330,6 +299,10 @@ func (f *csvRows) name(header []string) error {
 		f.schema.Fields = append(f.schema.Fields, record.Field{Name: name, Schema: c.schema})
 	}
 	f.header = header
+	f.plain = f.config.Null == "NEITHER" && f.config.NullMarker == ""
+	for i := range f.columns {
+		f.plain = f.plain && f.columns[i].read == nil
+	}
 	return nil
 }
 
@@ -356,7 +329,7 @@ func (f *csvRows) add(b *record.Batch, text []byte, offset, before int64) {
 	r.Value = record.Datum{Schema: f.schema, Value: record.OfStruct(cells)}
 	if err := f.out.describe(b, r); err != nil {
 		r.Value = record.Datum{Value: record.OfJSON(b.Copy(text))}
-		b.Fail(len(b.Records)-1, fmt.Errorf("%s, line %d: %w", f.out.path, before+1, err))
+		f.out.fail(b, offset, before, err)
 	}
 }
 
@@ -368,8 +341,20 @@ func (f *csvRows) fill(b *record.Batch, values []record.Value, row []byte) error
 	if len(f.cells) > len(values) && f.config.Extra == "fail" {
 		return fmt.Errorf("the row has %d values, want %d; see csv.extra.columns", len(f.cells), len(values))
 	}
-	for i := range values[:min(len(values), len(f.cells))] {
-		c := &f.cells[i]
+	cells := f.cells[:min(len(values), len(f.cells))]
+	if f.plain {
+		for i := range cells {
+			c := &cells[i]
+			text := row[c.from:c.to:c.to]
+			if c.escaped {
+				text = f.unquote(row, c)
+			}
+			values[i].Kind, values[i].B = record.String, text
+		}
+		return nil
+	}
+	for i := range cells {
+		c := &cells[i]
 		text := row[c.from:c.to:c.to]
 		if c.escaped {
 			text = f.unquote(row, c)

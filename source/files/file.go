@@ -35,6 +35,7 @@ type file struct {
 	in      *input
 	out     *output
 	format  format
+	ranges  *ranges // when it is read in ranges; then the four above are nil
 
 	ask  ask    // what the reader is to do
 	met  result // what it met
@@ -83,6 +84,12 @@ func (f *file) stamp(b *record.Batch) {
 	case *avroRows:
 		st.Row = rows.row
 	}
+	f.put(b)
+}
+
+// put gives b the state of f.
+func (f *file) put(b *record.Batch) {
+	st := &f.state
 	st.Path, st.Dev, st.Inode, st.ETag = f.entry.path, f.entry.dev, f.entry.inode, f.entry.etag
 	st.Size, st.MTime = f.entry.size, f.entry.mtime.UnixNano()
 	f.stored = true
@@ -121,7 +128,14 @@ func (f *file) close() {
 	if f.content != nil {
 		f.content.Close()
 	}
-	f.content, f.in, f.format = nil, nil, nil
+	if f.ranges != nil {
+		for _, p := range f.ranges.parts {
+			if p != nil {
+				p.close()
+			}
+		}
+	}
+	f.content, f.in, f.format, f.ranges = nil, nil, nil, nil
 }
 
 // open opens f at its position. The error is errOther when the content there is not the one

@@ -54,7 +54,7 @@ func (j *jsonRecords) add(b *record.Batch, text []byte, offset, before int64) {
 		r.Value = record.Datum{Value: record.OfJSON(text)}
 	}
 	if err != nil {
-		b.Fail(len(b.Records)-1, fmt.Errorf("%s, line %d: %w", j.out.path, before+1, err))
+		j.out.fail(b, offset, before, err)
 	}
 }
 

@@ -29,6 +29,8 @@ type output struct {
 	fileTime int64            // milliseconds since 1970, or NoTimestamp
 	skipped  int64            // records left out by invalid.characters and on.long.line
 	key      *record.Schema
+
+	unnumbered bool // the numbers of lines are not known
 }
 
 func newOutput(c *Config, path string, mtime time.Time) *output {
@@ -59,6 +61,9 @@ func (o *output) add(b *record.Batch, offset, lines int64) *record.Record {
 		h := b.Headers(len(o.headers))
 		copy(h, o.headers[:])
 		h[2].Value.Value.N, h[3].Value.Value.N = offset, lines+1
+		if o.unnumbered {
+			h = h[:3]
+		}
 		r.Headers = h
 	}
 	return r
@@ -70,7 +75,16 @@ func (o *output) refuse(b *record.Batch, text []byte, offset, lines int64, err e
 	r := o.add(b, offset, lines)
 	// JSON is the kind that every converter writes as it is.
 	r.Value = record.Datum{Value: record.OfJSON(b.Copy(text))}
-	b.Fail(len(b.Records)-1, fmt.Errorf("%s, line %d: %w", o.path, lines+1, err))
+	o.fail(b, offset, lines, err)
+}
+
+// fail says that the last record of b failed, and where it begins.
+func (o *output) fail(b *record.Batch, offset, lines int64, err error) {
+	place := fmt.Sprintf("line %d", lines+1)
+	if o.unnumbered {
+		place = fmt.Sprintf("at byte %d", offset)
+	}
+	b.Fail(len(b.Records)-1, fmt.Errorf("%s, %s: %w", o.path, place, err))
 }
 
 // long is what on.long.line makes of a record that begins with text: the text to use, or

@@ -44,7 +44,7 @@ func (r *run) report() {
 		if f.phase == gone || f.seen.path == "" {
 			continue
 		}
-		at := min(f.seen.size, f.last.Offset)
+		at := min(f.seen.size, f.last.read())
 		if f.last.Done || f.phase == finished || f.phase == done {
 			at = f.seen.size // also when it is compressed
 			finishedFiles++

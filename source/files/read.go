@@ -25,6 +25,14 @@ func (r *run) reads(ctx context.Context) error {
 
 // read sends what is new in f, as many batches as it has a turn for.
 func (r *run) read(ctx context.Context, f *file) result {
+	if f.in != nil && r.divides(f) {
+		if err := r.divide(f); err != nil {
+			return result{err: fmt.Errorf("divide %q into ranges: %w", f.entry.path, err)}
+		}
+	}
+	if len(f.state.Ranges) > 0 {
+		return r.readRanges(ctx, f)
+	}
 	if f.in == nil {
 		if err := r.open(f); err != nil {
 			return result{err: err}
@@ -82,6 +90,11 @@ func (r *run) send(b *record.Batch, f *file) {
 func (r *run) post(b *record.Batch) (mark uint64) {
 	r.sending.Lock()
 	defer r.sending.Unlock()
+	return r.postLocked(b)
+}
+
+// postLocked is post for one who has the lock.
+func (r *run) postLocked(b *record.Batch) (mark uint64) {
 	r.marks++
 	b.Mark = r.marks
 	r.task.Send(b) // never blocks

@@ -29,6 +29,7 @@ type state struct {
 
 	Header []string `json:"header,omitempty"` // of a CSV file
 	Types  []string `json:"types,omitempty"`  // of its columns, when they were sampled
+	Ranges []span   `json:"ranges,omitempty"` // not yet read to their ends; the first one's At is Offset
 	Done   bool     `json:"done,omitempty"`
 	Error  string   `json:"error,omitempty"` // why the file was given up
 }

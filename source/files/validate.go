@@ -156,10 +156,19 @@ func (c *Config) validateReading(r *config.Report) {
 	for _, n := range []struct {
 		key   string
 		value int
-	}{{"parallel.files", c.Parallel}, {"batch.size", c.BatchSize}, {"multiline.max.lines", c.MultilineMax}} {
+	}{{"parallel.files", c.Parallel}, {"parallel.ranges", c.Ranges}, {"batch.size", c.BatchSize}, {"multiline.max.lines", c.MultilineMax}} {
 		if n.value < 1 {
 			r.Errorf(n.key, "is %d; write 1 or more", n.value)
 		}
+	}
+	switch quoted := (c.Format == "csv" || c.Format == "tsv") && c.Quote != 0; {
+	case c.Ranges < 2:
+	case c.Mode == "tail":
+		r.Errorf("parallel.ranges", "is for mode complete; a file that grows is read in its order")
+	case quoted:
+		r.Errorf("parallel.ranges", "needs csv.quote.char: 0; with quotes, a value may have line ends, and nobody can tell from the middle of a file")
+	case c.Multiline != nil, c.Format == "json", c.Format == "parquet", c.Format == "avro":
+		r.Errorf("parallel.ranges", "has no effect here; it is for JSON lines, single lines, and CSV without quotes")
 	}
 	if c.BatchBytes < 1 {
 		r.Errorf("batch.bytes", "is %d; write 1 or more", c.BatchBytes)

@@ -15,6 +15,7 @@ type capture struct {
 	snapshot              patterns
 	signal                name // table of signals; zero for none
 	keys                  []keyRule
+	builtin               bool      // leave out spatial_ref_sys
 	skip                  [256]bool // by operation letter
 }
 
@@ -25,7 +26,7 @@ type keyRule struct {
 }
 
 func newCapture(c *Config) (*capture, error) {
-	w := &capture{}
+	w := &capture{builtin: c.Builtin}
 	for _, l := range []struct {
 		into *patterns
 		list []string
@@ -90,7 +91,7 @@ func (w *capture) table(schema, table string) bool {
 
 // listed says whether the include and exclude lists choose the table.
 func (w *capture) listed(schema, name string) bool {
-	if system(schema) {
+	if system(schema) || w.builtin && name == "spatial_ref_sys" {
 		return false
 	}
 	full := schema + "." + name

@@ -18,31 +18,52 @@ func (st *stream) handle(ctx context.Context, lsn LSN, data []byte) error {
 	if len(data) == 0 {
 		return errTruncated
 	}
+	if st.spools.current != nil {
+		return st.streamed(lsn, data)
+	}
 	m := message{rest: data[1:]}
 	var err error
 	switch kind := data[0]; kind {
+	case 'c':
+		return st.blockCommit(ctx, m)
+	case 'S':
+		err = st.blockBegin(m)
+	case 'A':
+		err = st.blockAbort(m)
 	case 'I', 'U', 'D':
 		err = st.change(ctx, kind, lsn, m)
 	case 'B':
 		end, ts, id := LSN(m.uint64()), int64(m.uint64()), m.uint32()
 		st.tx = transaction{open: true, end: end, tsMicros: ts + postgresEpoch, id: id}
 		st.reader.behind = st.out.now/1000-st.tx.tsMicros > behindBy.Microseconds()
-		err = m.err()
+		if err = m.err(); err == nil {
+			err = st.refreshXmin(ctx)
+		}
+		if err == nil && st.out.transactions != nil {
+			err = st.beginTransaction(ctx, lsn)
+		}
 	case 'C':
 		m.byte()   // flags, unused
 		m.uint64() // LSN of the commit record
 		end := LSN(m.uint64())
 		m.uint64() // commit time, which the begin has told
-		if err = m.err(); err == nil {
+		if err = m.err(); err == nil && st.out.transactions != nil {
+			err = st.endTransaction(ctx, end)
+		}
+		if err == nil {
 			st.commit(end)
 		}
 	case 'R':
 		err = st.relation(ctx, m)
 	case 'T':
 		err = st.truncate(lsn, m)
-	case 'O', 'Y', 'M': // origin, type, logical message: nothing of it is captured
+	case 'M':
+		err = st.logical(ctx, lsn, m)
+	case 'O':
+		err = st.from(m)
+	case 'Y': // a type: the catalog says more of it
 	default:
-		err = fmt.Errorf("a message of kind %q, which protocol version 1 does not have", kind)
+		err = fmt.Errorf("a message of kind %q, which protocol version 2 does not have", kind)
 	}
 	if err == nil {
 		return nil
@@ -56,6 +77,10 @@ func (st *stream) handle(ctx context.Context, lsn LSN, data []byte) error {
 
 // commit ends a transaction: the position is behind it.
 func (st *stream) commit(end LSN) {
+	if end <= st.resume.commit {
+		st.tx.open = false // the slot was behind the position
+		return
+	}
 	st.pos = position{commit: end, lsn: end, txID: st.tx.id, tsMicros: st.tx.tsMicros, message: "COMMIT"}
 	st.walEnd = max(st.walEnd, end)
 	st.lastCommit = end
@@ -73,6 +98,9 @@ func (st *stream) done(lsn LSN) bool {
 		st.tx.lsn, st.tx.same = lsn, 1
 	}
 	r := &st.resume
+	if st.tx.end < r.commit {
+		return true // the slot was behind the position
+	}
 	if r.txEnd == 0 || r.txEnd != st.tx.end {
 		return false
 	}
@@ -85,11 +113,14 @@ func (st *stream) advance(message string) {
 		commit: st.pos.commit, lsn: st.tx.lsn, txEnd: st.tx.end, sameLSN: st.tx.same,
 		txID: st.tx.id, tsMicros: st.tx.tsMicros, message: message,
 	}
+	if st.out.transactions != nil {
+		st.pos.counts = st.out.transactions.counts
+	}
 }
 
 // block is the source block of the change at lsn.
 func (st *stream) block(lsn LSN) block {
-	return block{snapshot: &streamed, lsn: lsn, commit: st.lastCommit, tsMicros: st.tx.tsMicros, txID: st.tx.id}
+	return block{snapshot: &streamed, lsn: lsn, commit: st.lastCommit, tsMicros: st.tx.tsMicros, txID: st.tx.id, xmin: st.xmin, from: st.tx.from}
 }
 
 // table is the announced table, nil when it is not captured.
@@ -122,9 +153,24 @@ func (st *stream) change(ctx context.Context, kind byte, lsn LSN, m message) err
 		}
 	}
 	if err != nil {
-		return err
+		if err = st.leaveOut(t, lsn, err); err != nil {
+			return err
+		}
 	}
 	st.advance(messageTypes[kind])
+	return nil
+}
+
+// leaveOut leaves a change out that could not be read, if event.processing.failure.handling.mode
+// says so. Nothing of it is in the batch: its records come when all of it is decoded.
+func (st *stream) leaveOut(t *table, lsn LSN, err error) error {
+	mode := st.source.config.OnBadEvent
+	if mode == "fail" || errors.Is(err, errCatalog) || errors.Is(err, errStopped) {
+		return err
+	}
+	if mode == "warn" {
+		st.source.log.Warn("change left out", "table", t.String(), "lsn", lsn.String(), "err", err)
+	}
 	return nil
 }
 

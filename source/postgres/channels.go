@@ -21,9 +21,9 @@ import (
 // maxSignal bounds one line of the signal file.
 const maxSignal = 1 << 20
 
-// open starts the channels that are enabled beside the signal table and REST. Their goroutines
+// listen starts the channels that are enabled beside the signal table and REST. Their goroutines
 // end with ctx; close waits for them.
-func (g *signals) open(ctx context.Context) {
+func (g *signals) listen(ctx context.Context) {
 	c := g.st.source.config
 	g.channels.Go(func() { g.watchTables(ctx) })
 	if slices.Contains(c.SignalChannels, "file") {

@@ -7,6 +7,7 @@ import (
 
 // TestMaskedColumns has each kind of mask, in the snapshot and in the stream.
 func TestMaskedColumns(t *testing.T) {
+	t.Parallel()
 	row := func(key string) string {
 		return "('" + key + `', 'secret', NULL, 'test', 'test', 'tëxt 🙂!', '\x01020304', 5, 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', repeat('x', 3000))`
 	}
@@ -68,6 +69,7 @@ func TestJavaString(t *testing.T) {
 }
 
 func TestPropagateSourceType(t *testing.T) {
+	t.Parallel()
 	d := newDatabase(t, "CREATE DOMAIN money2 AS money", "CREATE TYPE mood AS ENUM ('sad')",
 		"CREATE TABLE a (id serial PRIMARY KEY, v varchar(128), n numeric(5,2), m money2, f real, e mood, es mood[], ts timestamp(3), other numeric(6,1), plain int)",
 		"INSERT INTO a VALUES (1)").publish(t, "a")
@@ -93,6 +95,7 @@ func TestPropagateSourceType(t *testing.T) {
 }
 
 func TestNameAdjustment(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ mode, name, schema, field string }{
 		{"none", "a-b.ü", "a-b.ü", "a-b.ü"}, {"avro", "1a-b.ü", "_1a_b._", "_1a_b__"}, {"avro", "_x", "_x", "_x"}, {"avro", "🙂", "__", "__"},
 		{"avro_unicode", "1a_b.€", "_u0031a_u005fb._u20ac", "_u0031a_u005fb_u002e_u20ac"}, {"avro_unicode", "ā", "_u101", "_u101"},

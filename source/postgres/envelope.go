@@ -67,12 +67,14 @@ func envelopeSchema(full string, row *record.Schema) *record.Schema {
 // origin is what the source blocks of all changes of a table share.
 type origin struct {
 	version, connector, name, db, schema, table record.Value
+	full                                        string // schema.table
 }
 
 func newOrigin(c *Config, schema, table string) *origin {
 	return &origin{
 		version: record.OfText(formatVersion), connector: record.OfText("postgresql"), name: record.OfText(c.Prefix),
 		db: record.OfText(c.Database), schema: record.OfText(schema), table: record.OfText(table),
+		full: schema + "." + table,
 	}
 }
 
@@ -92,11 +94,13 @@ var (
 type block struct {
 	origin   *origin
 	snapshot *record.Value
-	lsn      LSN   // of the change
-	commit   LSN   // end of the transaction before; 0 for none yet
-	tsMicros int64 // commit time, or when the snapshot was taken
-	txID     uint32
-	unplaced bool // it is no change: lsn and txID mean nothing
+	lsn      LSN    // of the change
+	commit   LSN    // end of the transaction before; 0 for none yet
+	tsMicros int64  // commit time, or when the snapshot was taken
+	txID     uint32 // 0 for none
+	unplaced bool   // it is no change: lsn and txID mean nothing
+	xmin     int64  // 0 for none
+	from     *replicated
 
 	// sequence is room for the text `["commit","lsn"]`, so that Append allocates nothing.
 	sequence [48]byte
@@ -107,16 +111,27 @@ func (k *block) Schema() *record.Schema { return sourceSchema }
 
 // Append appends the block's values.
 func (k *block) Append(dst []record.Value) []record.Value {
-	lsn, txID := record.OfInt(int64(k.lsn)), record.OfInt(int64(k.txID))
+	lsn := record.OfInt(int64(k.lsn))
 	if k.unplaced {
-		lsn, txID = record.Value{}, record.Value{}
+		lsn = record.Value{}
 	}
-	return append(dst,
+	dst = append(dst,
 		k.origin.version, k.origin.connector, k.origin.name, record.OfInt(floorDiv(k.tsMicros, 1000)),
 		*k.snapshot, k.origin.db, record.OfString(k.appendSequence(k.sequence[:0])),
 		record.OfInt(k.tsMicros), record.OfInt(k.tsMicros*1000), k.origin.schema, k.origin.table,
-		txID, lsn,
-		record.Value{}, record.Value{}, record.Value{})
+		orNull(int64(k.txID)), lsn, orNull(k.xmin))
+	if k.from == nil {
+		return append(dst, record.Value{}, record.Value{})
+	}
+	return append(dst, k.from.name, record.OfInt(int64(k.from.lsn)))
+}
+
+// orNull is n, or Null when there is none.
+func orNull(n int64) record.Value {
+	if n == 0 {
+		return record.Value{}
+	}
+	return record.OfInt(n)
 }
 
 func (k *block) appendSequence(dst []byte) []byte {

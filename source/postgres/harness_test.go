@@ -168,7 +168,11 @@ func start(t testing.TB, c *Config, offset []byte) *reading { return startWith(t
 // startWith writes the schemas with the records when schemas is true.
 func startWith(t testing.TB, c *Config, offset []byte, schemas bool) *reading {
 	t.Helper()
-	s := newSource(t, c)
+	return startSource(t, newSource(t, c), offset, schemas)
+}
+
+func startSource(t testing.TB, s *Source, offset []byte, schemas bool) *reading {
+	t.Helper()
 	offsets := map[string][]byte{}
 	if offset != nil {
 		offsets[partitionKey] = offset

@@ -328,7 +328,7 @@ func (n *incremental) saw(partial bool) error {
 	xid := n.signals.st.tx.id
 	for _, w := range n.windows {
 		if w.chunk == nil {
-			w.changed[string(n.key)] = changed{xid: xid, partial: partial}
+			w.change(n.key, changed{xid: xid, partial: partial})
 			continue
 		}
 		row := w.find(n.key)

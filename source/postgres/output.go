@@ -11,6 +11,8 @@ type output struct {
 	batch   *record.Batch   // nil: an empty one has to be taken first
 	blocks  *blocks
 	now     int64 // nanoseconds since 1970: when the changes being added were seen
+
+	transactions *transactions // nil without provide.transaction.metadata
 }
 
 // take makes b the batch to fill.
@@ -30,6 +32,9 @@ func (o *output) change(t *table, op record.Op, key record.Datum, before, after 
 	*source = k
 	source.origin = t.origin
 	*c = record.Change{Op: op, Table: t.record, Before: before, After: after, Source: source, Time: o.now}
+	if o.transactions != nil && op != record.Read {
+		c.Transaction = o.transactions.event(o.batch, t.origin.full, k.lsn)
+	}
 	r := o.batch.Add()
 	r.Topic, r.Key, r.Change = t.topic, key, c
 	r.Headers = o.headers
@@ -67,6 +72,9 @@ func (o *output) update(t *table, old, cells []record.Value, full bool, k block,
 		return
 	}
 	if skip[record.Update] {
+		return
+	}
+	if full && o.config.Unchanged && equal(t.row(old), t.row(cells)) {
 		return
 	}
 	before := record.Value{}

@@ -22,6 +22,8 @@ type position struct {
 	tsMicros int64 // commit time of the transaction
 	message  string
 
+	counts []tableCount // with provide.transaction.metadata: of the open transaction
+
 	snapshot string // "", or Debezium's INITIAL while and directly after a snapshot
 	done     bool   // snapshot completed
 	loose    bool   // Debezium's, after a snapshot and before the first change: the slot says where to start
@@ -46,7 +48,8 @@ type storedOffset struct {
 // parsePosition reads a stored offset, ours or Debezium's.
 func parsePosition(offset []byte) (position, error) {
 	var o storedOffset
-	if err := json.Unmarshal(offset, &o); err != nil {
+	err := json.Unmarshal(offset, &o)
+	if err != nil {
 		return position{}, fmt.Errorf("read the stored offset %s: %w", offset, err)
 	}
 	var p position
@@ -72,6 +75,9 @@ func parsePosition(offset []byte) (position, error) {
 	}
 	p.message = o.Message
 	p.txEnd, p.sameLSN = LSN(o.TxEnd), o.SameLSN
+	if p.counts, err = parseCounts(offset); err != nil {
+		return position{}, err
+	}
 	if len(o.Snapshot) > 0 && string(o.Snapshot) != "null" && string(o.Snapshot) != "false" {
 		p.snapshot = "INITIAL"
 		p.done = o.Completed || o.Last && o.Snapshot[0] == 't' // older versions: snapshot true
@@ -120,6 +126,9 @@ func (p *position) append(dst []byte) []byte {
 		dst = strconv.AppendUint(dst, uint64(p.txEnd), 10)
 		dst = append(dst, `,"connectd_tx_events":`...)
 		dst = strconv.AppendInt(dst, int64(p.sameLSN), 10)
+	}
+	if p.txEnd != 0 && len(p.counts) > 0 {
+		dst = appendCounts(dst, p.txID, p.counts)
 	}
 	return append(dst, '}')
 }

@@ -8,6 +8,7 @@ import (
 )
 
 func TestReselect(t *testing.T) {
+	t.Parallel()
 	d := newDatabase(t, "CREATE TABLE a (id int, part text, big text, n int, other text, PRIMARY KEY (id, part))", "ALTER TABLE a ALTER big SET STORAGE EXTERNAL, ALTER other SET STORAGE EXTERNAL",
 		"CREATE TABLE gone (id int PRIMARY KEY, big text)", "ALTER TABLE gone ALTER big SET STORAGE EXTERNAL").publish(t, "a, gone")
 	settings := []string{"table.include.list", "public.a,public.gone", "snapshot.mode", "no_data", "post.processors", "reselector",
@@ -48,6 +49,7 @@ func TestReselect(t *testing.T) {
 
 // TestReselectNulls reads by the record's key what was null when the row was written.
 func TestReselectNulls(t *testing.T) {
+	t.Parallel()
 	d := newDatabase(t, "CREATE TABLE a (id int, at timestamptz NOT NULL, v text)").publish(t, "a")
 	r := start(t, d.config(t, "table.include.list", "public.a", "snapshot.mode", "no_data", "message.key.columns", "public.a:at",
 		"post.processors", "reselector", "reselector.reselect.use.event.key", "true"), nil).streaming()

@@ -36,6 +36,10 @@ func (s *Source) server(ctx context.Context, c *catalog) (server, error) {
 		s.log.Warn("slot.failover needs PostgreSQL 17; standbys will not have the slot", "version", srv.version/10000)
 	}
 	s.failover = s.config.Failover && srv.version >= 170000
+	s.protocol = []string{"proto_version '1'"}
+	if srv.version >= 140000 && s.config.TxMemory > 0 {
+		s.protocol = []string{"proto_version '2'", "streaming 'on'"}
+	}
 	if srv.version < oldestVersion {
 		return srv, connect.Permanent(fmt.Errorf("PostgreSQL %d is too old, want 13 or newer", srv.version/10000))
 	}
@@ -54,6 +58,13 @@ func (s *Source) tables(ctx context.Context, c *catalog) ([]relation, error) {
 	s.missingSignalTable(tables)
 	if len(tables) == 0 {
 		return nil, connect.Permanent(s.noTables())
+	}
+	if most := s.config.MaxTables; most > 0 && len(tables) > most {
+		err := fmt.Errorf("%d tables are captured, and guardrail.collections.max is %d; narrow table.include.list, or raise it", len(tables), most)
+		if s.config.OverMax == "fail" {
+			return nil, connect.Permanent(err)
+		}
+		s.log.Warn("many tables", "err", err)
 	}
 	return tables, nil
 }

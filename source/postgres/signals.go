@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"connectd/connect"
@@ -39,23 +41,28 @@ type signals struct {
 	unsent      bool   // demand has changed since the last position, or there are notifications
 	incremental incremental
 	notifier    notifier
-	without     []string // tables that joined, and whose old rows are not in Kafka
+	waiting     atomic.Pointer[net.Conn] // where the stream waits for the server; nil while it does not
+	without     []string                 // tables that joined, and whose old rows are not in Kafka
 
 	cancel   context.CancelFunc
 	channels sync.WaitGroup
 }
 
-// newSignals goes on with what the stored offset says is not done yet, and opens the channels.
-func newSignals(ctx context.Context, st *stream) *signals {
+// newSignals goes on with what the stored offset says is not done yet.
+func newSignals(st *stream) *signals {
 	s := st.source
 	g := &signals{st: st, log: s.log, demand: s.demand, notifier: notifier{config: s.config, log: s.log}}
 	g.stored = g.demand.append(nil)
 	g.incremental.signals = g
-	ctx, g.cancel = context.WithCancel(ctx)
-	g.open(ctx)
-	wake := g.wake
-	s.wake.Store(&wake) // from here on REST is taken
 	return g
+}
+
+// open opens the channels.
+func (g *signals) open(ctx context.Context) {
+	ctx, g.cancel = context.WithCancel(ctx)
+	g.listen(ctx)
+	wake := g.wake
+	g.st.source.wake.Store(&wake) // from here on REST is taken
 }
 
 // begin does what is due before the stream begins: it tells of a snapshot that is not taken, and
@@ -98,7 +105,11 @@ func (g *signals) close() {
 }
 
 // wake ends the stream's wait for the server. It may be called from any goroutine.
-func (g *signals) wake() { _ = g.st.conn.Conn().SetReadDeadline(time.Unix(1, 0)) }
+func (g *signals) wake() {
+	if conn := g.waiting.Load(); conn != nil {
+		_ = (*conn).SetReadDeadline(time.Unix(1, 0)) // a connection that is gone waits no more
+	}
+}
 
 // pending says whether something has come that tend takes.
 func (g *signals) pending() bool { return len(g.st.source.inbox) > 0 || g.incremental.pending() }
@@ -149,7 +160,7 @@ func (g *signals) store() {
 	if st.out.batch == nil {
 		select {
 		case b := <-st.task.Free():
-			st.out.take(b)
+			st.fill(b)
 		default:
 			return // back-pressure: a later batch carries it
 		}

@@ -131,7 +131,11 @@ func (s *Source) read(ctx context.Context, t *connect.SourceTask, c *catalog, ta
 	began := time.Now()
 	sn := &snapshot{source: s, task: t, name: name, notices: newInitialNotices(s, t)}
 	sn.pos = position{commit: start.commit, lsn: lsn, snapshot: "INITIAL", tsMicros: began.UnixMicro()}
-	sn.block = block{snapshot: &snapshotRow, lsn: lsn, tsMicros: began.UnixMicro()}
+	txID, err := c.nextTransaction(ctx)
+	if err != nil {
+		return position{}, err
+	}
+	sn.block = block{snapshot: &snapshotRow, lsn: lsn, tsMicros: began.UnixMicro(), txID: txID}
 	if err := sn.prepare(ctx, c, tables); err != nil {
 		return position{}, err
 	}

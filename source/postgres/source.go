@@ -24,6 +24,7 @@ type Source struct {
 	forms     *forms
 	partition []byte          // of the stored offset
 	failover  bool            // create the slot as a failover slot: wanted, and the server can
+	protocol  []string        // options of START_REPLICATION that the server's version decides
 	headers   []record.Header // of every record
 
 	joined []relation             // tables that were put into the publication after the first start
@@ -35,6 +36,13 @@ type Source struct {
 	columnTypes, dataTypes  patterns // columns whose schemas tell of the database
 	schemaNames, fieldNames adjuster
 	reselectIn, reselectOut patterns
+
+	messages *messages
+	noTable  *origin // of source blocks that belong to no table
+
+	identities []identityRule
+
+	backlogFrom, backlogSpan LSN // see next
 }
 
 // New makes the source that c describes.
@@ -47,13 +55,19 @@ func New(c *Config, e connect.Env) (connect.Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unavailable.value.placeholder: %w", err)
 	}
-	s := &Source{config: c, env: e, log: e.Log, capture: w, forms: f, partition: partition(c.Prefix)}
+	s := &Source{config: c, env: e, log: e.Log, capture: w, forms: f, partition: partition(c.Prefix), noTable: newOrigin(c, "", ""), backlogFrom: backlogFrom, backlogSpan: backlogSpan}
 	s.demand, s.inbox = &demand{}, make(chan asked, inboxSize)
+	if s.messages, err = newMessages(c, f); err != nil {
+		return nil, fmt.Errorf("message.prefix.include.list, message.prefix.exclude.list: %w", err)
+	}
 	if err := s.shapeColumns(); err != nil {
 		return nil, err
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.identities, err = parseIdentities(c.Identities); err != nil {
+		return nil, fmt.Errorf("replica.identity.autoset.values: %w", err)
 	}
 	if c.Headers {
 		s.headers = contextHeaders(c, e)
@@ -129,6 +143,9 @@ func (s *Source) run(ctx context.Context, t *connect.SourceTask) error {
 		return s.snapshotOnly(ctx, t, catalog, tables, stored)
 	}
 	if err := s.publish(ctx, catalog, tables); err != nil {
+		return err
+	}
+	if err := s.setIdentities(ctx, catalog, tables); err != nil {
 		return err
 	}
 	slot, err := s.slot(ctx, catalog)

@@ -17,7 +17,8 @@ func (st *stream) tend(ctx context.Context, now time.Time) (time.Duration, error
 	if silent := now.Sub(st.heard); silent > st.silence {
 		return 0, fmt.Errorf("receive: nothing heard from %s for %s; connecting again", st.source.config.address(), silent.Round(time.Second))
 	}
-	committed := LSN(st.task.Committed())
+	st.look(ctx, now)
+	committed := st.committed()
 	due := st.status.Add(st.interval)
 	if committed > st.told || st.sent > committed || st.lastCommit > st.sent {
 		due = st.status.Add(min(st.interval, confirmEvery))
@@ -67,7 +68,7 @@ func (st *stream) idle() {
 	if st.out.batch == nil {
 		select {
 		case b := <-st.task.Free():
-			st.out.take(b)
+			st.fill(b)
 		default:
 			return // back-pressure: the position goes with a later batch
 		}
@@ -75,14 +76,21 @@ func (st *stream) idle() {
 	st.send()
 }
 
-// sendStatus tells the server that we are alive, and which WAL is not needed any more.
+// committed is up to where everything is durable.
+func (st *stream) committed() LSN { return max(LSN(st.task.Committed()), st.known) }
+
+// sendStatus tells the server that we are alive, and which WAL is not needed any more. While the
+// backlog is read by SQL there is nobody to tell.
 //
 // The order of truth, third step: records are durable in Kafka, then the offset is, and what
 // Committed returns is only then confirmed here.
 func (st *stream) sendStatus(now time.Time) error {
-	confirmed := max(LSN(st.task.Committed()), st.resume.commit)
+	if st.conn == nil {
+		return nil
+	}
+	confirmed := st.committed()
 	if st.source.config.FlushMode == "manual" {
-		confirmed = st.resume.commit
+		confirmed = st.known
 	}
 	err := pglogrepl.SendStandbyStatusUpdate(context.Background(), st.conn, pglogrepl.StandbyStatusUpdate{
 		WALWritePosition: max(st.walEnd, st.pos.commit, confirmed), WALFlushPosition: confirmed, WALApplyPosition: confirmed,
@@ -95,16 +103,23 @@ func (st *stream) sendStatus(now time.Time) error {
 	}
 	st.status, st.told = now, confirmed
 	fault.Point("source.confirmed")
-	st.report()
+	st.reportStreaming()
 	return nil
 }
 
-// report shows where the stream is.
-func (st *stream) report() {
+// reportStreaming shows where the stream is.
+func (st *stream) reportStreaming() {
+	st.report("streaming", fmt.Sprintf("reading slot %q, at %s, confirmed up to %s", st.source.config.Slot, max(st.walEnd, st.pos.lsn), st.told))
+}
+
+func (st *stream) report(phase, detail string) {
 	p := connect.Progress{
-		Phase:  "streaming",
-		Detail: fmt.Sprintf("reading slot %q, at %s, confirmed up to %s", st.source.config.Slot, max(st.walEnd, st.pos.lsn), st.told),
-		Gauges: map[string]float64{"connectd_slot_unconfirmed_bytes": float64(max(st.walEnd, st.pos.lsn) - st.told)},
+		Phase:  phase,
+		Detail: detail,
+		Gauges: map[string]float64{
+			"connectd_slot_unconfirmed_bytes":         float64(max(st.walEnd, st.pos.lsn) - st.told),
+			"connectd_source_open_transactions_bytes": float64(st.spools.bytes()),
+		},
 	}
 	st.signals.progress(&p)
 	st.task.Report(p)
@@ -115,7 +130,7 @@ func (st *stream) drain() error {
 	st.flush()
 	limit := time.NewTimer(drainLimit)
 	defer limit.Stop()
-	for LSN(st.task.Committed()) < st.sent && st.sent > st.resume.commit {
+	for st.committed() < st.sent {
 		select {
 		case <-st.task.Wake():
 		case <-st.task.Failed(): // nothing more can become durable

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"connectd/connect"
+	"connectd/record"
 )
 
 const (
@@ -29,19 +31,28 @@ type stream struct {
 	task    *connect.SourceTask
 	catalog *catalog
 	conn    *pgconn.PgConn
+	version int // of the server
 	reader  *coalescer
 	out     output
 	tables  map[uint32]*table // announced tables by OID; nil for one that is not captured
 	signals *signals
 
 	pos    position // up to where the changes are in batches
-	resume position // where the stream begins: changes up to it are skipped
+	resume position // where this read of the slot begins: changes up to it are skipped
 	tx     transaction
+	spools spools // of transactions that are still open
 
-	sent       LSN // Mark of the newest batch that was sent
-	lastCommit LSN // end of the last transaction, 0 for none since the snapshot
+	known      LSN   // durable before the first batch was sent
+	sent       LSN   // Mark of the newest batch that was sent
+	lastCommit LSN   // end of the last transaction, 0 for none since the snapshot
+	xmin       int64 // of the slot, 0 for none, and when it was read
+	xminRead   time.Time
 	walEnd     LSN // up to where the server has sent everything
 	told       LSN // confirmed by the last status
+
+	behind  bool      // there is a backlog: leave the walsender at the next commit
+	looked  time.Time // when we last looked for one
+	refused bool      // reading it by SQL does not work here
 
 	heard    time.Time     // when the server last said something
 	status   time.Time     // when the last status was sent
@@ -56,48 +67,34 @@ type transaction struct {
 	end      LSN // of its commit record
 	tsMicros int64
 	id       uint32
-	lsn      LSN // of the newest change
-	same     int // changes so far with that LSN
+	lsn      LSN         // of the newest change
+	same     int         // changes so far with that LSN
+	from     *replicated // nil for a transaction of this server
 }
 
+// stream reads the slot from where p says on until ctx is done, and then drains.
 func (s *Source) stream(ctx context.Context, t *connect.SourceTask, c *catalog, srv server, p plan) error {
-	start := p.start
-	conn, reader, err := s.connectReplication(ctx)
-	if err != nil {
-		return err
-	}
-	defer closeSoon(conn)
-	st := &stream{
-		source: s, task: t, catalog: c, conn: conn, reader: reader,
-		out: output{config: s.config, headers: s.headers}, tables: map[uint32]*table{},
-		pos: start, resume: start, sent: start.commit, told: start.commit, walEnd: start.commit,
-		interval: s.config.StatusInterval, silence: silenceLimit,
-	}
-	if srv.senderTimeout > 0 {
-		st.silence = srv.senderTimeout
-		st.interval = min(st.interval, srv.senderTimeout/3)
-	}
-	if start.message != "" {
-		st.lastCommit = start.commit
-	}
-	if err := s.whenFree(ctx, func() error { return st.begin(ctx) }); err != nil {
-		return err
-	}
-	st.signals = newSignals(ctx, st)
+	st := s.newStream(t, c, srv, p.start)
+	defer st.hangUp()
+	st.signals.open(ctx)
 	defer st.signals.close()
 	if err := st.signals.begin(ctx, p.snapshot); err != nil {
 		return err
 	}
-	st.report()
-	s.log.Info("streaming", "slot", s.config.Slot, "lsn", start.commit.String())
-	if err := st.run(ctx); err != nil && ctx.Err() == nil {
+	err := errBacklog
+	for errors.Is(err, errBacklog) {
+		if err = st.catchUp(ctx); err == nil {
+			err = st.follow(ctx)
+		}
+	}
+	if err != nil && ctx.Err() == nil {
 		return err
 	}
 	if err := st.drain(); err != nil {
 		return err
 	}
 	if s.config.DropSlot {
-		closeSoon(conn) // a slot in use can not be dropped
+		st.hangUp() // a slot in use can not be dropped
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainLimit)
 		defer cancel()
 		return s.whenFree(ctx, func() error { return s.dropSlot(ctx, c) })
@@ -105,16 +102,67 @@ func (s *Source) stream(ctx context.Context, t *connect.SourceTask, c *catalog, 
 	return nil
 }
 
+func (s *Source) newStream(t *connect.SourceTask, c *catalog, srv server, start position) *stream {
+	st := &stream{
+		source: s, task: t, catalog: c, reader: &coalescer{},
+		out: output{config: s.config, headers: s.headers}, tables: map[uint32]*table{},
+		pos: start, resume: start, known: start.commit, sent: start.commit, told: start.commit, walEnd: start.commit,
+		interval: s.config.StatusInterval, silence: silenceLimit,
+	}
+	if s.config.Transactions {
+		st.out.transactions = &transactions{topic: topicName(s.config.Prefix + s.config.Delimiter + s.config.TransactionTopic)}
+	}
+	st.signals = newSignals(st)
+	st.version = srv.version
+	if srv.senderTimeout > 0 {
+		st.silence = srv.senderTimeout
+		st.interval = min(st.interval, srv.senderTimeout/3)
+	}
+	if start.message != "" {
+		st.lastCommit = start.commit
+	}
+	return st
+}
+
+// errBacklog says that there is a backlog which is better drained in another way.
+var errBacklog = errors.New("the stream has fallen behind")
+
+// follow reads the walsender from st.pos on. It returns nil when ctx is done, and errBacklog at
+// the end of a transaction.
+func (st *stream) follow(ctx context.Context) (err error) {
+	s := st.source
+	if st.conn, st.reader, err = s.connectReplication(ctx); err != nil {
+		return err
+	}
+	st.resume, st.tx, st.behind = st.pos, transaction{}, false
+	if err := s.whenFree(ctx, func() error { return st.begin(ctx) }); err != nil {
+		return err
+	}
+	st.reportStreaming()
+	s.log.Info("streaming", "slot", s.config.Slot, "lsn", st.pos.commit.String())
+	if err = st.run(ctx); errors.Is(err, errBacklog) {
+		st.flush()
+		st.hangUp()
+	}
+	return err
+}
+
+// hangUp ends the replication connection, if there is one.
+func (st *stream) hangUp() {
+	if st.conn != nil {
+		closeSoon(st.conn)
+		st.conn = nil
+	}
+}
+
 // begin sends START_REPLICATION.
 func (st *stream) begin(ctx context.Context) error {
 	c := st.source.config
-	params, err := streamParams(c.StreamParams)
+	st.spools.limit = int64(c.TxMemory)
+	options, err := st.decoding(st.source.protocol...)
 	if err != nil {
 		return err
 	}
-	options := append([]string{
-		"proto_version '1'", "publication_names " + literal(identifier(c.Publication)),
-	}, params...)
 	err = pglogrepl.StartReplication(ctx, st.conn, identifier(c.Slot), st.resume.commit,
 		pglogrepl.StartReplicationOptions{Mode: pglogrepl.LogicalReplication, PluginArgs: options})
 	if err != nil {
@@ -123,13 +171,27 @@ func (st *stream) begin(ctx context.Context) error {
 	return nil
 }
 
+// decoding are the options of pgoutput, each a name and a literal.
+func (st *stream) decoding(protocol ...string) ([]string, error) {
+	c := st.source.config
+	options := append([]string{"publication_names " + literal(identifier(c.Publication))}, protocol...)
+	if st.version >= messagesVersion {
+		options = append(options, "messages 'true'")
+	}
+	params, err := streamParams(c.StreamParams)
+	return append(options, params...), err
+}
+
 // run receives until ctx is done. It is the one place that waits for the server; room is the one
 // place that waits for batches.
 func (st *stream) run(ctx context.Context) error {
+	defer st.spools.reset() // another connection gets it anew
 	netConn := st.conn.Conn()
 	// The read below does not know ctx; a deadline in the past ends it.
 	stop := context.AfterFunc(ctx, func() { _ = netConn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
+	st.signals.waiting.Store(&netConn)
+	defer st.signals.waiting.Store(nil)
 	now := time.Now()
 	st.heard, st.status, st.beat = now, now, now
 	for {
@@ -178,6 +240,9 @@ func (st *stream) receive(ctx context.Context) error {
 		case *pgproto3.CopyDone:
 			return fmt.Errorf("receive: the server ended the stream")
 		}
+		if st.behind && !st.tx.open {
+			return errBacklog
+		}
 		if st.reader.buffered() == 0 && st.conn.Frontend().ReadBufferLen() == 0 {
 			st.flush()
 			return nil
@@ -200,17 +265,7 @@ func (st *stream) copyData(ctx context.Context, data []byte) error {
 		if m.bad {
 			return errTruncated
 		}
-		if len(m.rest) > 0 && m.rest[0] != 'B' && m.rest[0] != 'C' {
-			if err := st.room(ctx); err != nil {
-				return err
-			}
-		}
-		if err := st.handle(ctx, lsn, m.rest); err != nil {
-			return err
-		}
-		if st.out.batch != nil && st.out.full() {
-			st.flush()
-		}
+		return st.take(ctx, lsn, m.rest)
 	case pglogrepl.PrimaryKeepaliveMessageByteID:
 		end := LSN(m.uint64())
 		m.uint64() // the server's clock
@@ -222,6 +277,22 @@ func (st *stream) copyData(ctx context.Context, data []byte) error {
 		if reply {
 			return st.sendStatus(time.Now())
 		}
+	}
+	return nil
+}
+
+// take handles one message of pgoutput, which stands in the WAL at lsn. A full batch is sent.
+func (st *stream) take(ctx context.Context, lsn LSN, data []byte) error {
+	if len(data) > 0 && data[0] != 'B' && data[0] != 'C' {
+		if err := st.room(ctx); err != nil {
+			return err
+		}
+	}
+	if err := st.handle(ctx, lsn, data); err != nil {
+		return err
+	}
+	if st.out.batch != nil && st.out.full() {
+		st.flush()
 	}
 	return nil
 }
@@ -249,7 +320,7 @@ func (st *stream) room(ctx context.Context) error {
 	}
 	select {
 	case b := <-st.task.Free():
-		st.out.take(b)
+		st.fill(b)
 		return nil
 	default:
 	}
@@ -258,7 +329,7 @@ func (st *stream) room(ctx context.Context) error {
 	for {
 		select {
 		case b := <-st.task.Free():
-			st.out.take(b)
+			st.fill(b)
 			// What the server said meanwhile is in the socket: it was not silent.
 			st.heard = time.Now()
 			return nil
@@ -270,4 +341,10 @@ func (st *stream) room(ctx context.Context) error {
 			return errStopped
 		}
 	}
+}
+
+// fill makes b the batch to fill.
+func (st *stream) fill(b *record.Batch) {
+	st.out.take(b)
+	st.out.now = time.Now().UnixNano()
 }

@@ -106,6 +106,7 @@ var madeTypes = []string{
 
 // TestTypes has each case in a column of its own, read in the snapshot and streamed.
 func TestTypes(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"connectd", "debezium"} {
 		t.Run(mode, func(t *testing.T) {
 			var columns, values []string

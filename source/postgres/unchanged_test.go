@@ -10,6 +10,7 @@ import (
 // TestUnchanged has a large value of each type that an update leaves as it is, so that the server
 // does not send it.
 func TestUnchanged(t *testing.T) {
+	t.Parallel()
 	const text = `"__debezium_unavailable_value"`
 	var letters []string
 	for _, c := range "__debezium_unavailable_value" {

@@ -38,11 +38,17 @@ func (c *Config) Validate(r *config.Report) {
 	if c.Threads < 1 || c.Threads > 64 {
 		r.Errorf("snapshot.max.threads", "is %d; write 1 to 64", c.Threads)
 	}
+	if c.MaxTables < 0 {
+		r.Errorf("guardrail.collections.max", "is %d; write 0 or more", c.MaxTables)
+	}
 	if c.SlotRetries < 0 {
 		r.Errorf("slot.max.retries", "is %d; write 0 or more", c.SlotRetries)
 	}
 	if c.RetainedMax < 0 {
 		r.Errorf("slot.retained.max.bytes", "is negative; write a size such as 10GiB, or 0")
+	}
+	if c.TxMemory < 0 {
+		r.Errorf("transaction.memory.max.bytes", "is negative; write a size such as 8MiB, or 0")
 	}
 	if c.StatusInterval <= 0 {
 		r.Errorf("status.update.interval.ms", "is not an interval; write 1 or more")
@@ -73,6 +79,7 @@ func (c *Config) validateLists(r *config.Report) {
 		{"schema.include.list", c.SchemasIn}, {"schema.exclude.list", c.SchemasOut},
 		{"column.include.list", c.ColumnsIn}, {"column.exclude.list", c.ColumnsOut},
 		{"snapshot.include.collection.list", c.Snapshot.Tables},
+		{"message.prefix.include.list", c.PrefixIn}, {"message.prefix.exclude.list", c.PrefixOut},
 		{"column.propagate.source.type", c.ColumnTypes}, {"datatype.propagate.source.type", c.DataTypes},
 		{"reselector.reselect.columns.include.list", c.ReselectIn}, {"reselector.reselect.columns.exclude.list", c.ReselectOut},
 	} {
@@ -84,10 +91,13 @@ func (c *Config) validateLists(r *config.Report) {
 	if _, err := parseKeyColumns(c.KeyColumns); err != nil {
 		r.Errorf("message.key.columns", "%v", err)
 	}
+	if _, err := parseIdentities(c.Identities); err != nil {
+		r.Errorf("replica.identity.autoset.values", "%v", err)
+	}
 	if _, err := streamParams(c.StreamParams); err != nil {
 		r.Errorf("slot.stream.params", "%v", err)
 	}
-	for _, pair := range [][2]string{{"table", "table"}, {"schema", "schema"}, {"column", "column"}} {
+	for _, pair := range [][2]string{{"table", "table"}, {"schema", "schema"}, {"column", "column"}, {"message.prefix", "message.prefix"}} {
 		in, out := pair[0]+".include.list", pair[1]+".exclude.list"
 		if r.Set(in) && r.Set(out) {
 			r.Errorf(out, "excludes %s; write one of them", in)
@@ -101,10 +111,6 @@ func (c *Config) validateUnsupported(r *config.Report) {
 		set bool
 	}{
 		{"snapshot.select.statement.overrides", len(c.Overrides) > 0},
-		{"converters", len(c.Converters) > 0},
-		{"replica.identity.autoset.values", c.Identities != ""},
-		{"provide.transaction.metadata", c.Transactions},
-		{"skip.messages.without.change", c.Unchanged},
 		{"topic.naming.strategy", c.Naming != schemaNaming},
 	} {
 		if u.set {

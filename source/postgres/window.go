@@ -20,6 +20,20 @@ type changed struct {
 	partial bool // it lacks large values that it did not change
 }
 
+// changedMost is how many keys may change while a chunk is read. More change only when the stream
+// catches up with a backlog; the chunk is then read again afterwards.
+const changedMost = 1 << 16
+
+// change notes a change of the row with that key while the chunk is read.
+func (w *window) change(key []byte, c changed) {
+	if w.number == 0 {
+		return // given up
+	}
+	if w.changed[string(key)] = c; len(w.changed) > changedMost {
+		w.number, w.changed = 0, nil
+	}
+}
+
 // fill gives the window its chunk. owed are the rows to read again: the stream has changed them
 // after the chunk was read, with an update that lacks what it did not change.
 func (w *window) fill(c *chunk) (owed [][]string) {

@@ -1,0 +1,266 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"connectd/connect"
+)
+
+// A backlog is drained by SQL. The walsender flushes each change as a packet of its own, which
+// bounds whoever reads it; pg_logical_slot_peek_binary_changes gives the same messages in bulk, two
+// to three times as fast. It decodes from the slot's restart_lsn each time and keeps what it gives
+// in a file on the server, so it pays for what is large, and is bounded in what it reads at once.
+const (
+	// backlogFrom is how much WAL is a backlog: about a second's work of the walsender.
+	backlogFrom = 16 << 20
+	// backlogSpan is how much WAL one read covers, and so about how large the server's file gets.
+	backlogSpan = 512 << 20
+	// lookEvery is how often a stream whose changes are old looks for a backlog.
+	lookEvery = 10 * time.Second
+)
+
+// backlog is what of the WAL is still to be read.
+type backlog struct {
+	end     LSN // of the WAL
+	restart LSN // where the slot's decoding begins, each time
+}
+
+// backlog asks the server.
+func (st *stream) backlog(ctx context.Context) (backlog, error) {
+	var end, restart int64
+	err := st.catalog.row(ctx, `SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END - '0/0')::bigint,
+		(restart_lsn - '0/0')::bigint FROM pg_replication_slots WHERE slot_name = $1`, []any{st.source.config.Slot}, &end, &restart)
+	return backlog{LSN(end), LSN(restart)}, err
+}
+
+// next is up to where one read of the slot pays that begins at pos; 0 when it does not, and the
+// walsender is to go on.
+func (s *Source) next(b backlog, pos LSN) LSN {
+	if b.end < pos+s.backlogFrom {
+		return 0
+	}
+	span := min(b.end-pos, s.backlogSpan)
+	if b.restart < pos && span < (pos-b.restart)/2 {
+		return 0 // a long transaction holds restart_lsn: most of the work would be to decode it again
+	}
+	return pos + span
+}
+
+// catchUp drains the backlog, if there is one worth it, and leaves a rest to the walsender that it
+// is through with in about a second. When the server refuses, it is left to the walsender.
+func (st *stream) catchUp(ctx context.Context) error {
+	s := st.source
+	if !s.bySQL() || st.refused {
+		return nil
+	}
+	err := st.drainBacklog(ctx)
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || connect.IsPermanent(err) || errors.Is(err, errCatalog) {
+		return err
+	}
+	s.log.Warn("the backlog cannot be read by SQL; reading it from the stream", "slot", s.config.Slot, "err", err)
+	st.refused = true
+	return nil
+}
+
+// bySQL says whether a backlog may be read by SQL. Where somebody else moves the slot, each read
+// would begin where the first did.
+func (s *Source) bySQL() bool {
+	return s.config.CatchUp == "auto" && s.config.FlushMode != "manual"
+}
+
+// drainBacklog reads the slot from st.pos on, in as few and as large pieces as may be.
+func (st *stream) drainBacklog(ctx context.Context) error {
+	s := st.source
+	b, err := st.backlog(ctx)
+	if err != nil {
+		return err
+	}
+	upto := s.next(b, st.pos.commit)
+	if upto == 0 {
+		return nil
+	}
+	conn, err := s.connectBacklog(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { closeSoon(conn.PgConn()) }()
+	if err := st.confirm(ctx); err != nil {
+		return err
+	}
+	for began, sum := time.Now(), 0; ; {
+		s.log.Info("reading the backlog", "slot", s.config.Slot, "lsn", st.pos.commit.String(), "upto", upto.String(), "end", b.end.String())
+		st.report("catching up", fmt.Sprintf("reading slot %q up to %s by SQL, %d MB of WAL behind", s.config.Slot, upto, (b.end-st.pos.commit)>>20))
+		n, err := st.peek(ctx, conn, upto)
+		if err == nil {
+			err = st.settle(ctx, upto)
+		}
+		if err != nil {
+			return err
+		}
+		sum += n
+		if b, err = st.backlog(ctx); err != nil {
+			return err
+		}
+		if b.end >= st.pos.commit+s.backlogFrom { // else the walsender's first status moves the slot
+			if err := st.confirm(ctx); err != nil {
+				return err
+			}
+			restart := b.restart
+			if b, err = st.backlog(ctx); err != nil {
+				return err
+			}
+			// When nothing was committed and the slot has not moved, one transaction fills the WAL.
+			if upto = s.next(b, st.pos.commit); upto != 0 && (n > 0 || b.restart != restart) {
+				continue
+			}
+		}
+		s.log.Info("backlog read", "slot", s.config.Slot, "messages", sum, "took", time.Since(began).Round(time.Millisecond))
+		return nil
+	}
+}
+
+// look finds out whether a stream whose changes are old has a backlog.
+func (st *stream) look(ctx context.Context, now time.Time) {
+	if !st.reader.behind || st.behind || !st.source.bySQL() || st.refused || now.Before(st.looked.Add(lookEvery)) {
+		return
+	}
+	st.looked = now
+	b, err := st.backlog(ctx)
+	if err != nil {
+		st.source.log.Warn("cannot find out how far the stream is behind", "slot", st.source.config.Slot, "err", err)
+		return
+	}
+	st.behind = st.source.next(b, st.pos.commit) != 0
+}
+
+// connectBacklog opens the connection for reads of the slot.
+func (s *Source) connectBacklog(ctx context.Context) (*pgx.Conn, error) {
+	conn, err := s.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// A server that decodes does not notice that we are gone, and the slot stays in use. Servers
+	// before 14, and on some systems, do not have the setting.
+	_, _ = conn.Exec(ctx, "SET client_connection_check_interval = '500ms'")
+	return conn, nil
+}
+
+// peek handles the messages of all transactions that are committed between st.pos and upto, and
+// returns how many messages there were. The slot stays where it is.
+func (st *stream) peek(ctx context.Context, conn *pgx.Conn, upto LSN) (n int, err error) {
+	sql, err := st.peekSQL(upto)
+	if err != nil {
+		return 0, err
+	}
+	st.resume, st.tx = st.pos, transaction{}
+	var failed error // of our own side
+	read := peeked{handle: func(lsn LSN, data []byte) error {
+		n++
+		failed = st.take(ctx, lsn, data)
+		return failed
+	}}
+	err = st.source.whenFree(ctx, func() error {
+		_, err := conn.PgConn().CopyTo(ctx, &read, sql)
+		return err
+	})
+	switch {
+	case failed != nil:
+		return n, failed
+	case err != nil:
+		return n, fmt.Errorf("read slot %q up to %s: %w", st.source.config.Slot, upto, shortened(err))
+	}
+	return n, nil
+}
+
+// peekSQL gives the messages in COPY's binary format, those of each transaction after its commit.
+func (st *stream) peekSQL(upto LSN) (string, error) {
+	options, err := st.decoding("proto_version '1'")
+	if err != nil {
+		return "", err
+	}
+	for i, o := range options {
+		name, value, _ := strings.Cut(o, " ")
+		options[i] = literal(strings.Trim(name, `"`)) + ", " + value
+	}
+	return fmt.Sprintf("COPY (SELECT lsn, data FROM pg_logical_slot_peek_binary_changes(%s, %s, NULL, %s)) TO STDOUT (FORMAT binary)",
+		literal(st.source.config.Slot), literal(upto.String()), strings.Join(options, ", ")), nil
+}
+
+// settle moves the position to upto and waits until all is durable.
+func (st *stream) settle(ctx context.Context, upto LSN) error {
+	st.walEnd = max(st.walEnd, upto)
+	if err := st.room(ctx); err != nil {
+		return err
+	}
+	st.idle()
+	st.flush()
+	for st.committed() < st.sent {
+		select {
+		case <-st.task.Wake():
+		case <-st.task.Failed():
+			return errStopped
+		case <-ctx.Done():
+			return errStopped
+		}
+	}
+	return nil
+}
+
+// confirm moves the slot to where everything is durable.
+//
+// The order of truth, third step: records are durable in Kafka, then the offset is, and what
+// Committed returns is only then confirmed here.
+func (st *stream) confirm(ctx context.Context) error {
+	slot, to := st.source.config.Slot, st.committed()
+	err := st.source.whenFree(ctx, func() error {
+		return st.catalog.exec(ctx, fmt.Sprintf(`SELECT pg_replication_slot_advance(slot_name, %[2]s)
+			FROM pg_replication_slots WHERE slot_name = %[1]s AND confirmed_flush_lsn < %[2]s`, literal(slot), literal(to.String())))
+	})
+	if err != nil {
+		return fmt.Errorf("advance slot %q to %s: %w", slot, to, err)
+	}
+	st.told = to
+	return nil
+}
+
+// peeked takes a COPY of (lsn, data) in binary format apart. It is given one row at a time, as the
+// driver hands them over.
+type peeked struct {
+	begun  bool // the header is over
+	handle func(lsn LSN, data []byte) error
+}
+
+const (
+	copyHeader = 11 + 4 + 4 // signature, flags, length of an extension that is never there
+	copyFields = 2          // of a row; the trailer has -1
+)
+
+// Write takes one row, the header, both, or the trailer.
+func (p *peeked) Write(row []byte) (int, error) {
+	m := message{rest: row}
+	if !p.begun {
+		m.bytes(copyHeader)
+		p.begun = true
+	}
+	if m.bad || len(m.rest) == 0 {
+		return len(row), m.err()
+	}
+	if fields := m.uint16(); fields != copyFields {
+		return len(row), m.err()
+	}
+	m.uint32() // length of the LSN
+	lsn := LSN(m.uint64())
+	data := m.bytes(int(int32(m.uint32())))
+	if m.bad {
+		return len(row), errTruncated
+	}
+	return len(row), p.handle(lsn, data)
+}
