@@ -48,7 +48,16 @@ func TestBlockingSnapshot(t *testing.T) {
 	}
 	d.exec(t, "INSERT INTO a VALUES (5, 'x')")
 	// What the stream had not sent before the snapshot follows on it.
-	wantOps(t, r.next(2), `c public.a {"id":4}`, `c public.a {"id":5}`)
+	changes := func() (found []sentRecord) {
+		for _, s := range r.records {
+			if strings.Contains(s.value, `"op":"c"`) {
+				found = append(found, s)
+			}
+		}
+		return found
+	}
+	r.until("the changes", func() bool { return len(changes()) == 2 })
+	wantOps(t, changes(), `c public.a {"id":4}`, `c public.a {"id":5}`)
 }
 
 // TestBlockingSnapshotSlow takes a snapshot that lasts longer than the server waits for an
