@@ -13,7 +13,7 @@ import (
 // Kafka after the next has begun.
 func (w *Worker) runSource(ctx context.Context, t *task) error {
 	c := t.connector
-	src, err := c.newSource(t.id, c.tasks(), t.log)
+	src, err := c.newSource(t.id, c.tasks(), t.log, w.readTopic)
 	if err != nil {
 		return err
 	}
@@ -53,6 +53,7 @@ func (w *Worker) runSource(ctx context.Context, t *task) error {
 		}
 	}
 	t.running(p.task, nil)
+	t.listen(src)
 	err = p.run(ctx, src, w.settings.Grace)
 	if isFenced(err) {
 		t.yield(ctx, w, offsets, p.offsets.keys)

@@ -35,6 +35,7 @@ type task struct {
 	since    time.Time
 	next     time.Time
 	source   *SourceTask // of the running attempt
+	signaled Signaled    // its source, when that takes signals
 	lag      func() (records int64, caughtUp bool)
 }
 
@@ -136,7 +137,7 @@ func (t *task) enter(s State, cause error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.state, t.cause, t.since = s, cause, time.Now()
-	t.next, t.finished, t.degraded, t.source, t.lag = time.Time{}, false, nil, nil, nil
+	t.next, t.finished, t.degraded, t.source, t.signaled, t.lag = time.Time{}, false, nil, nil, nil, nil
 }
 
 func (t *task) retryAt(at time.Time) {
@@ -171,6 +172,20 @@ func (t *task) running(source *SourceTask, lag func() (int64, bool)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.source, t.lag = source, lag
+}
+
+// listen lets signals reach the source of the attempt that runs.
+func (t *task) listen(src Source) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.signaled, _ = src.(Signaled)
+}
+
+// listening is the source that takes signals, nil when none runs.
+func (t *task) listening() Signaled {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.signaled
 }
 
 // status is a snapshot.

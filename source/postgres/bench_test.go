@@ -27,6 +27,8 @@ func offline(t *table) *stream {
 		tables: map[uint32]*table{t.id: t},
 	}
 	st.catalog = newCatalog(st.source)
+	st.source.demand = &demand{}
+	st.signals = newSignals(st)
 	st.out.take(new(record.Batch))
 	return st
 }

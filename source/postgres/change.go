@@ -94,6 +94,7 @@ func (st *stream) commit(end LSN) {
 	st.walEnd = max(st.walEnd, end)
 	st.lastCommit = end
 	st.tx.open = false
+	st.signals.incremental.committed(st.tx.id)
 }
 
 // past says whether the transaction was durable as a whole before this read of the slot began: SQL
@@ -202,6 +203,9 @@ func (st *stream) write(ctx context.Context, t *table, kind byte, lsn LSN, data 
 		if err == nil && t.reselect != nil {
 			err = st.reselect(ctx, t, data[1:], cells)
 		}
+		if err == nil && t.watch != nil {
+			err = t.watch(ctx, record.Create, nil, cells, false)
+		}
 		if err == nil {
 			st.out.insert(t, cells, k)
 		}
@@ -222,6 +226,11 @@ func (st *stream) write(ctx context.Context, t *table, kind byte, lsn LSN, data 
 		if old == nil {
 			return fmt.Errorf("table %s: a delete without the old row; %w", t, errTruncated)
 		}
+		if t.watch != nil {
+			if err := t.watch(ctx, record.Delete, old, nil, false); err != nil {
+				return err
+			}
+		}
 		st.out.remove(t, old, k)
 		return nil
 	}
@@ -232,10 +241,14 @@ func (st *stream) write(ctx context.Context, t *table, kind byte, lsn LSN, data 
 	if keyOnly {
 		whole = nil // it has nothing to supply for unchanged large values
 	}
+	partial := t.watch != nil && whole == nil && m.lacksUnchanged()
 	tuple := data[len(data)-len(m.rest):]
 	cells, err := t.tuple(b, &m, whole, false)
 	if err == nil && t.reselect != nil {
 		err = st.reselect(ctx, t, tuple, cells)
+	}
+	if err == nil && t.watch != nil {
+		err = t.watch(ctx, record.Update, old, cells, partial)
 	}
 	if err != nil {
 		return err
@@ -262,6 +275,7 @@ func (st *stream) truncate(lsn LSN, m message) error {
 		if t == nil {
 			continue
 		}
+		st.signals.incremental.truncated(t)
 		st.out.truncate(t, st.block(lsn))
 		st.advance(messageTypes['T'])
 	}
@@ -301,6 +315,7 @@ func (st *stream) announce(ctx context.Context, r relation, columns []sent) erro
 	}
 	if old := st.tables[r.id]; old == nil || old.shape != t.shape {
 		st.tables[r.id] = t
+		st.signals.announced(old, t)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ type Config struct {
 	Snapshot
 	Values
 	Topics
+	Signals
 	Unsupported
 	Ignored
 }
@@ -158,6 +159,7 @@ func (c *Config) Defaults() {
 	c.HeartbeatPrefix = "__debezium-heartbeat"
 	c.TransactionTopic = "transaction"
 	c.BatchSize = 1024
+	c.Signals.defaults()
 	c.Naming, c.SchemaNames, c.FieldNames = schemaNaming, "none", "none"
 	c.Missing, c.Nulls, c.OnError = true, true, "warn"
 }

@@ -16,4 +16,9 @@
 // What is beside the rows has a file of its own: logical.go (messages), transaction_topic.go,
 // heartbeat.go. What is done to columns is decided in mask.go, source_type.go and adjust.go when
 // their table is announced, and compat.go has what Debezium loses.
+//
+// Beside the stream, signals.go takes what is asked for (signal.go, channels.go) and demand.go
+// keeps it in the stored position; incremental.go and window.go give the rows that chunk_reader.go
+// has read their places in the stream, blocking.go lets the stream wait, and new_tables.go finds
+// tables that join later. notification.go tells of it.
 package postgres

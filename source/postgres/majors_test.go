@@ -99,6 +99,11 @@ func onMajor(t *testing.T, major int, d *database) {
 	if h := r.intake.Health(); h.Warning != nil || h.Gauges["connectd_slot_limit_bytes"] != 10<<30 {
 		t.Errorf("health: %v", h)
 	}
+	for _, kind := range []string{"incremental", "blocking"} {
+		from := len(r.records)
+		r.must("execute-snapshot", `{"type":"`+kind+`","data-collections":["public.a"]}`)
+		r.until("all rows in the snapshot", func() bool { return len(snapshotMarks(r.records[from:])) == 1001 })
+	}
 	if err := r.stop(); err != nil {
 		t.Fatal(err)
 	}

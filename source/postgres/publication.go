@@ -26,7 +26,8 @@ func (s *Source) publish(ctx context.Context, c *catalog, tables []relation) err
 	if all || s.config.Autocreate != "filtered" {
 		return nil
 	}
-	return s.alterPublication(ctx, c, published(tables))
+	s.joined, err = s.alterPublication(ctx, c, published(tables))
+	return err
 }
 
 // publication says whether the publication is for all tables, and whether it exists.
@@ -74,13 +75,14 @@ func (s *Source) createPublication(ctx context.Context, c *catalog, tables []rel
 	return nil
 }
 
-// alterPublication makes the publication's tables the wanted ones. Tables too many do no harm,
-// so a role that may not remove them is no error. A publication whose tables have row filters or
-// column lists only gets what is missing: to set its tables would take those away.
-func (s *Source) alterPublication(ctx context.Context, c *catalog, want []relation) error {
+// alterPublication makes the publication's tables the wanted ones, and returns those that were
+// missing. Tables too many do no harm, so a role that may not remove them is no error. A publication
+// whose tables have row filters or column lists only gets what is missing: to set its tables would
+// take those away.
+func (s *Source) alterPublication(ctx context.Context, c *catalog, want []relation) (missing []relation, err error) {
 	var have []string
 	restricted := false
-	err := c.each(ctx, `SELECT n.nspname || '.' || c.relname, to_jsonb(r) ->> 'prqual' IS NOT NULL OR to_jsonb(r) ->> 'prattrs' IS NOT NULL FROM pg_publication p
+	err = c.each(ctx, `SELECT n.nspname || '.' || c.relname, to_jsonb(r) ->> 'prqual' IS NOT NULL OR to_jsonb(r) ->> 'prattrs' IS NOT NULL FROM pg_publication p
 		JOIN pg_publication_rel r ON r.prpubid = p.oid JOIN pg_class c ON c.oid = r.prrelid
 		JOIN pg_namespace n ON n.oid = c.relnamespace WHERE p.pubname = $1`, []any{s.config.Publication}, func(rows pgx.Rows) error {
 		var table string
@@ -90,11 +92,11 @@ func (s *Source) alterPublication(ctx context.Context, c *catalog, want []relati
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("read the tables of publication %q: %w", s.config.Publication, err)
+		return nil, fmt.Errorf("read the tables of publication %q: %w", s.config.Publication, err)
 	}
-	missing := slices.DeleteFunc(slices.Clone(want), func(r relation) bool { return slices.Contains(have, r.String()) })
+	missing = slices.DeleteFunc(slices.Clone(want), func(r relation) bool { return slices.Contains(have, r.String()) })
 	if len(missing) == 0 && (len(have) == len(want) || restricted) {
-		return nil
+		return nil, nil
 	}
 	alter := "ALTER PUBLICATION " + identifier(s.config.Publication) + " SET TABLE " + tableList(want)
 	if restricted {
@@ -102,12 +104,12 @@ func (s *Source) alterPublication(ctx context.Context, c *catalog, want []relati
 	}
 	if err := c.exec(ctx, alter); err != nil {
 		if len(missing) == 0 && deniedCode(err) {
-			return nil
+			return nil, nil
 		}
-		return s.denied(fmt.Errorf("add %d tables to publication %q: %w", len(missing), s.config.Publication, err), alter)
+		return nil, s.denied(fmt.Errorf("add %d tables to publication %q: %w", len(missing), s.config.Publication, err), alter)
 	}
 	s.log.Info("publication altered", "publication", s.config.Publication, "tables", len(want))
-	return nil
+	return missing, nil
 }
 
 // restrict gives each table what the publication sends of it, so that the snapshot reads no row and

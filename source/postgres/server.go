@@ -62,6 +62,7 @@ func (s *Source) tables(ctx context.Context, c *catalog) ([]relation, error) {
 	if missing := missingTables(s.config.TablesIn, tables); len(missing) > 0 && len(tables) > 0 {
 		s.log.Warn("tables of table.include.list do not exist", "tables", missing)
 	}
+	s.missingSignalTable(tables)
 	if len(tables) == 0 {
 		return nil, connect.Permanent(s.noTables())
 	}

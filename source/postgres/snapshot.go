@@ -31,6 +31,8 @@ type snapshot struct {
 	ranges chan tableRange
 	first  atomic.Bool // the first row of all has been read
 
+	notices *initialNotices
+
 	mu     sync.Mutex
 	parked []*reader // readers that have nothing left to read
 }
@@ -127,7 +129,7 @@ func (s *Source) snapshotNow(ctx context.Context, t *connect.SourceTask, c *cata
 // read reads the tables in the exported snapshot called name. lsn is the floor of its rows.
 func (s *Source) read(ctx context.Context, t *connect.SourceTask, c *catalog, tables []relation, name string, lsn LSN, start position) (position, error) {
 	began := time.Now()
-	sn := &snapshot{source: s, task: t, name: name}
+	sn := &snapshot{source: s, task: t, name: name, notices: newInitialNotices(s, t)}
 	sn.pos = position{commit: start.commit, lsn: lsn, snapshot: "INITIAL", tsMicros: began.UnixMicro()}
 	txID, err := c.nextTransaction(ctx)
 	if err != nil {
@@ -138,7 +140,7 @@ func (s *Source) read(ctx context.Context, t *connect.SourceTask, c *catalog, ta
 		return position{}, err
 	}
 	s.log.Info("snapshot begins", "tables", len(sn.tables), "lsn", lsn.String())
-	if err := sn.run(ctx); err != nil {
+	if err := sn.notices.end(ctx, sn.run(ctx)); err != nil {
 		return position{}, err
 	}
 	var rows int64
@@ -262,7 +264,7 @@ func (sn *snapshot) finish(ctx context.Context) error {
 }
 
 func (sn *snapshot) send(o *output, pos position) {
-	pos.stamp(o.batch, sn.source.partition)
+	pos.stamp(o.batch, sn.source.partition, sn.source.demand.append(nil))
 	sn.task.Send(o.batch)
 	o.batch = nil
 }
@@ -283,4 +285,5 @@ func (sn *snapshot) report() {
 	}
 	p.Detail = fmt.Sprintf("%d of about %d rows read", rows, estimated)
 	sn.task.Report(p)
+	sn.notices.report(p.Tables, sn.pos.commit)
 }

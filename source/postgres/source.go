@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"connectd/connect"
@@ -26,6 +27,11 @@ type Source struct {
 	viaRoot   bool            // changes of partitions come as changes of the partitioned table
 	protocol  []string        // options of START_REPLICATION that the server's version decides
 	headers   []record.Header // of every record
+
+	joined []relation             // tables that were put into the publication after the first start
+	demand *demand                // what is asked for beside the stream
+	inbox  chan asked             // signals that wait for the stream
+	wake   atomic.Pointer[func()] // makes the stream look at inbox; nil while it does not run
 
 	masks                   []maskRule
 	columnTypes, dataTypes  patterns // columns whose schemas tell of the database
@@ -51,6 +57,7 @@ func New(c *Config, e connect.Env) (connect.Source, error) {
 		return nil, fmt.Errorf("unavailable.value.placeholder: %w", err)
 	}
 	s := &Source{config: c, env: e, log: e.Log, capture: w, forms: f, partition: partition(c.Prefix), viaRoot: c.ViaRoot, noTable: newOrigin(c, "", ""), backlogFrom: backlogFrom, backlogSpan: backlogSpan}
+	s.demand, s.inbox = &demand{}, make(chan asked, inboxSize)
 	if s.messages, err = newMessages(c, f); err != nil {
 		return nil, fmt.Errorf("message.prefix.include.list, message.prefix.exclude.list: %w", err)
 	}
@@ -153,6 +160,9 @@ func (s *Source) run(ctx context.Context, t *connect.SourceTask) error {
 	if err != nil {
 		return err
 	}
+	if plan.snapshot || stored == nil {
+		s.joined = nil // nothing was streamed without them
+	}
 	defer s.guard(ctx, t)()
 	if plan.snapshot {
 		if plan.start, err = s.takeSnapshot(ctx, t, catalog, tables, plan, slot); err != nil {
@@ -166,7 +176,7 @@ func (s *Source) run(ctx context.Context, t *connect.SourceTask) error {
 			return err
 		}
 	}
-	return s.stream(ctx, t, catalog, server, plan.start)
+	return s.stream(ctx, t, catalog, server, plan)
 }
 
 // stored is the position to go on from; nil when there is none.
@@ -174,6 +184,10 @@ func (s *Source) stored(t *connect.SourceTask) (*position, error) {
 	offset := t.Offset(string(s.partition))
 	if offset == nil {
 		return nil, nil
+	}
+	var err error
+	if s.demand, err = parseDemand(offset); err != nil {
+		return nil, connect.Permanent(err)
 	}
 	p, err := parsePosition(offset)
 	if err != nil {

@@ -26,6 +26,11 @@ type table struct {
 	origin   *origin       // the constant part of the source block
 	sent     []sent        // the columns as they were announced
 	shape    string        // all of the above in text: equal shapes are the same version
+
+	// watch is told of each change in the stream before it goes into the batch, with the cells
+	// of the old and the new row as far as they are known; nil for most tables. partial says that
+	// the new row lacks large values that it did not change.
+	watch func(ctx context.Context, op record.Op, old, cells []record.Value, partial bool) error
 }
 
 // String is schema.table.

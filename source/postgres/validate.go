@@ -59,6 +59,7 @@ func (c *Config) Validate(r *config.Report) {
 	if !validTopic(c.Prefix) {
 		r.Errorf("topic.prefix", "%q is not a topic prefix; write letters, digits, dots, hyphens and underscores", c.Prefix)
 	}
+	c.Signals.validate(r)
 	if c.Compat == "debezium" {
 		c.debeziumDefaults(r)
 	}
