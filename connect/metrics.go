@@ -120,6 +120,9 @@ func collect(out chan<- prometheus.Metric, s *supervised, t *task) {
 	if s.kind == SinkKind {
 		out <- t.count.flush.metric(flushMetric, "How long the target took for a flush.", labels)
 	}
+	if status.Progress != nil {
+		status.Progress.collect(out, labels)
+	}
 	gauges := map[string]float64{}
 	if status.Progress != nil {
 		maps.Copy(gauges, status.Progress.Gauges)
@@ -129,6 +132,36 @@ func collect(out chan<- prometheus.Metric, s *supervised, t *task) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(gauges)) {
 		out <- prometheus.MustNewConstMetric(prometheus.NewDesc(name, "Reported by the source.", taskLabels, nil), prometheus.GaugeValue, gauges[name], labels...)
+	}
+}
+
+// tableMetrics are the figures of each table of a snapshot.
+var tableMetrics = []struct {
+	name, help string
+	of         func(*TableProgress) float64
+}{
+	{"connectd_snapshot_rows", "Rows of the table that the snapshot has read.", func(t *TableProgress) float64 { return float64(t.Rows) }},
+	{"connectd_snapshot_estimated_rows", "About how many rows the table has.", func(t *TableProgress) float64 { return float64(t.Estimated) }},
+	{"connectd_snapshot_done", "1 when all rows of the table are read.", func(t *TableProgress) float64 { return float64(oneIf(t.Done)) }},
+}
+
+// collect sends the figures of a snapshot, while there is one.
+func (p *Progress) collect(out chan<- prometheus.Metric, labels []string) {
+	if p.Phase != SnapshotPhase {
+		return
+	}
+	for _, m := range tableMetrics {
+		desc := prometheus.NewDesc(m.name, m.help, append(slices.Clone(taskLabels), "table"), nil)
+		for i := range p.Tables {
+			t := &p.Tables[i]
+			out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, m.of(t), append(slices.Clone(labels), t.Table)...)
+		}
+	}
+	rate := prometheus.NewDesc("connectd_snapshot_rows_per_second", "Rows that the snapshot reads in a second.", taskLabels, nil)
+	out <- prometheus.MustNewConstMetric(rate, prometheus.GaugeValue, p.Rate, labels...)
+	if left, ok := p.Left(); ok {
+		desc := prometheus.NewDesc("connectd_snapshot_seconds_left", "About how long the rest of the snapshot takes.", taskLabels, nil)
+		out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, left.Seconds(), labels...)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"connectd/record"
 )
@@ -109,11 +110,15 @@ type Health struct {
 	Gauges  map[string]float64 // by metric name, such as connectd_slot_retained_bytes
 }
 
+// SnapshotPhase is the phase of a source that reads what is there before it reads what changes.
+const SnapshotPhase = "snapshot"
+
 // Progress is a source's own account of where it is.
 type Progress struct {
-	Phase  string             // such as "snapshot" or "streaming"
+	Phase  string             // such as SnapshotPhase or "streaming"
 	Detail string             // one sentence for people
 	Tables []TableProgress    // of a snapshot
+	Rate   float64            // rows of Tables a second
 	Gauges map[string]float64 // further figures by metric name, such as connectd_slot_unconfirmed_bytes
 }
 
@@ -122,4 +127,16 @@ type TableProgress struct {
 	Table           string
 	Rows, Estimated int64
 	Done            bool
+}
+
+// Left is about how long the rest of Tables takes; false when nothing is left, or not known yet.
+func (p *Progress) Left() (left time.Duration, ok bool) {
+	var rows int64
+	for _, t := range p.Tables {
+		rows += t.Estimated - t.Rows
+	}
+	if rows <= 0 || p.Rate < 1 {
+		return 0, false
+	}
+	return time.Duration(float64(rows) / p.Rate * float64(time.Second)), true
 }

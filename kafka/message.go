@@ -30,9 +30,10 @@ type Message struct {
 	Headers   []Header
 }
 
-// fill makes r the record of m. headers is where the record's headers are appended.
-func (m *Message) fill(r *kgo.Record, headers []kgo.RecordHeader) []kgo.RecordHeader {
-	*r = kgo.Record{Topic: m.Topic, Partition: m.Partition, Key: m.Key, Value: m.Value}
+// fill makes r the record of m, produced now: the client would ask for the time of each record.
+// headers is where the record's headers are appended.
+func (m *Message) fill(r *kgo.Record, now time.Time, headers []kgo.RecordHeader) []kgo.RecordHeader {
+	*r = kgo.Record{Topic: m.Topic, Partition: m.Partition, Key: m.Key, Value: m.Value, Timestamp: now}
 	if m.Timestamp != record.NoTimestamp {
 		r.Timestamp = time.UnixMilli(m.Timestamp)
 	}

@@ -176,13 +176,14 @@ func (s *slab) fill(msgs []Message, done func(error)) {
 		s.records = make([]kgo.Record, len(msgs))
 	}
 	s.records, s.headers, s.done = s.records[:len(msgs)], s.headers[:0], done
+	now := time.Now()
 	for i := range msgs {
-		s.headers = msgs[i].fill(&s.records[i], s.headers)
+		s.headers = msgs[i].fill(&s.records[i], now, s.headers)
 	}
 	s.left.Store(int64(len(msgs)) + 1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.due = time.Now().Add(s.p.limits.Delivery)
+	s.due = now.Add(s.p.limits.Delivery)
 	if s.timer == nil {
 		s.timer = time.AfterFunc(s.p.limits.Delivery, s.late)
 	} else {

@@ -29,7 +29,22 @@ type liveTask struct {
 	Since    time.Time     `json:"since"`
 	NextTry  *time.Time    `json:"next_try,omitempty"` // of RESTARTING
 	Restarts int64         `json:"restarts"`
+	Snapshot *liveSnapshot `json:"snapshot,omitempty"` // while there is one
 	figures
+}
+
+// liveSnapshot is how far a snapshot is.
+type liveSnapshot struct {
+	Rate   float64     `json:"rows_per_second"`
+	Left   *float64    `json:"seconds_left,omitempty"` // about; when it can be told
+	Tables []liveTable `json:"tables"`
+}
+
+type liveTable struct {
+	Table     string `json:"table"`
+	Rows      int64  `json:"rows"`
+	Estimated int64  `json:"estimated_rows"`
+	Done      bool   `json:"done"`
 }
 
 // figures are those of a task, or of all tasks of a connector together.
@@ -92,7 +107,7 @@ func liveTaskOf(s connect.TaskStatus) liveTask {
 		t.NextTry = &s.Next
 	}
 	if s.Progress != nil {
-		t.Phase, t.Detail = s.Progress.Phase, s.Progress.Detail
+		t.Phase, t.Detail, t.Snapshot = s.Progress.Phase, s.Progress.Detail, liveSnapshotOf(s.Progress)
 	}
 	t.figures = figures{
 		In: s.Read, Out: s.Written, Filtered: s.Filtered, Failed: s.Failed, DeadLettered: s.DeadLettered,
@@ -102,6 +117,21 @@ func liveTaskOf(s connect.TaskStatus) liveTask {
 		t.P95 = s.Recent.Quantile(0.95).Seconds()
 	}
 	return t
+}
+
+func liveSnapshotOf(p *connect.Progress) *liveSnapshot {
+	if p.Phase != connect.SnapshotPhase {
+		return nil
+	}
+	s := &liveSnapshot{Rate: p.Rate, Tables: make([]liveTable, 0, len(p.Tables))}
+	if left, ok := p.Left(); ok {
+		seconds := left.Seconds()
+		s.Left = &seconds
+	}
+	for _, t := range p.Tables {
+		s.Tables = append(s.Tables, liveTable(t))
+	}
+	return s
 }
 
 // add adds a task's figures; the latency of several tasks is not a sum. A lag that one of them

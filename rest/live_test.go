@@ -16,7 +16,9 @@ func TestLiveAddsUpTasks(t *testing.T) {
 	}
 	running := connect.TaskStatus{
 		State: connect.Running, Read: 10, Written: 7, Filtered: 1, Failed: 2, DeadLettered: 2, LagRecords: 3,
-		Lag: time.Second, Recent: latency(time.Millisecond), Progress: &connect.Progress{Phase: "snapshot"},
+		Lag: time.Second, Recent: latency(time.Millisecond), Progress: &connect.Progress{Phase: connect.SnapshotPhase, Rate: 50, Tables: []connect.TableProgress{
+			{Table: "public.a", Rows: 100, Estimated: 100, Done: true}, {Table: "public.b", Rows: 100, Estimated: 200},
+		}},
 	}
 	retrying := connect.TaskStatus{
 		ID: 1, State: connect.Restarting, Cause: errors.New("broker is down"), Next: time.Unix(1, 0), Restarts: 4,
@@ -36,6 +38,13 @@ func TestLiveAddsUpTasks(t *testing.T) {
 	}
 	if second := got.Tasks[1]; second.NextTry == nil || second.Restarts != 4 || got.Tasks[0].NextTry != nil {
 		t.Errorf("tasks are %+v, want a next try of the second only", got.Tasks)
+	}
+
+	if s := got.Tasks[0].Snapshot; s == nil || s.Rate != 50 || s.Left == nil || *s.Left != 2 || len(s.Tables) != 2 || !s.Tables[0].Done || s.Tables[1].Rows != 100 {
+		t.Errorf("snapshot is %+v, want 2 s for the 100 rows that are left", s)
+	}
+	if s := got.Tasks[1].Snapshot; s != nil {
+		t.Errorf("snapshot of a task that takes none: %+v", s)
 	}
 
 	retrying.LagRecords = -1

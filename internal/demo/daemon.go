@@ -65,11 +65,17 @@ type connector struct {
 	Type       string  `json:"type"`
 	State      string  `json:"state"`
 	Phase      string  `json:"phase"`
+	Tasks      []task  `json:"tasks"`
 	Cause      string  `json:"cause"`
 	RecordsIn  int64   `json:"records_in"`
 	RecordsOut int64   `json:"records_out"`
 	Lag        int64   `json:"lag_records"`
 	P95        float64 `json:"latency_p95_seconds"`
+}
+
+type task struct {
+	Phase  string `json:"phase"`
+	Detail string `json:"detail"`
 }
 
 var client = &http.Client{Timeout: 2 * time.Second}

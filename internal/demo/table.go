@@ -49,6 +49,11 @@ func format(list []connector) string {
 			state += " (" + c.Phase + ")"
 		}
 		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\n", c.Name, state, c.RecordsIn, c.RecordsOut, number(c.Lag), latency(c.P95))
+		for _, t := range c.Tasks {
+			if t.Phase == "snapshot" {
+				fmt.Fprintf(w, "  %s\t\t\t\t\t\n", t.Detail)
+			}
+		}
 		if c.Cause != "" {
 			fmt.Fprintf(w, "  %s\t\t\t\t\t\n", c.Cause)
 		}

@@ -170,6 +170,18 @@ func (c *counting) all() map[int]int {
 }
 
 func (c *counting) read(a *kafka.Admin, seen map[int]int) error {
+	return c.each(a, func(m *kafka.Message) error {
+		var v struct{ ID int }
+		if err := json.Unmarshal(m.Value, &v); err != nil {
+			return fmt.Errorf("value %s: %w", m.Value, err)
+		}
+		seen[v.ID]++
+		return nil
+	})
+}
+
+// each calls f with each committed record.
+func (c *counting) each(a *kafka.Admin, f func(*kafka.Message) error) error {
 	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
 	logs, err := a.ListOffsets(ctx, true, c.topic)
@@ -201,16 +213,15 @@ func (c *counting) read(a *kafka.Admin, seen map[int]int) error {
 		if err != nil {
 			return err
 		}
-		for _, f := range fetches {
-			for _, m := range f.Messages {
-				var v struct{ ID int }
-				if err := json.Unmarshal(m.Value, &v); err != nil {
-					return fmt.Errorf("value %s: %w", m.Value, err)
+		for _, got := range fetches {
+			for i := range got.Messages {
+				m := &got.Messages[i]
+				if m.Offset < logs[got.Partition].End {
+					if err := f(m); err != nil {
+						return err
+					}
 				}
-				if m.Offset < logs[f.Partition].End {
-					seen[v.ID]++
-				}
-				next[f.Partition] = m.Offset + 1
+				next[got.Partition] = m.Offset + 1
 			}
 		}
 	}

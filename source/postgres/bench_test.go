@@ -104,29 +104,3 @@ func TestStreamAllocations(t *testing.T) {
 		})
 	}
 }
-
-// BenchmarkSnapshot is a row's way from a row of COPY to cells.
-func BenchmarkSnapshot(b *testing.B) {
-	table := events(b)
-	var columns []*column
-	row := []byte{}
-	for i := range table.columns {
-		columns = append(columns, &table.columns[i])
-		row = append(append(row, eventRow[i]...), '\t')
-	}
-	row[len(row)-1] = '\n'
-	out := output{config: &Config{Topics: Topics{BatchSize: 2048}}}
-	out.take(new(record.Batch))
-	b.ReportAllocs()
-	for b.Loop() {
-		if out.full() {
-			out.batch.Reset()
-			out.take(out.batch)
-		}
-		cells, err := table.copied(out.batch, columns, out.batch.Copy(row))
-		if err != nil {
-			b.Fatal(err)
-		}
-		out.change(table, record.Read, table.keyOf(out.batch, cells), record.Value{}, table.row(cells), block{snapshot: &snapshotRow})
-	}
-}

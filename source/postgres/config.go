@@ -78,16 +78,6 @@ type Capture struct {
 	UnknownType bool     `yaml:"include.unknown.datatypes" doc:"write types that Debezium has no form for as the octets of their text; otherwise they are their text"`
 }
 
-// Snapshot says what is read before streaming.
-type Snapshot struct {
-	Mode      string        `yaml:"snapshot.mode" values:"always,initial,initial_only,no_data,never,when_needed" doc:"when to read the tables' rows before streaming"`
-	Tables    []string      `yaml:"snapshot.include.collection.list" doc:"regular expressions of the captured tables to snapshot; all when empty"`
-	Threads   int           `yaml:"snapshot.max.threads" doc:"connections that read tables, and ranges of large tables, at the same time"`
-	Order     string        `yaml:"snapshot.tables.order.by.row.count" values:"disabled,ascending,descending" doc:"read small or large tables first"`
-	Delay     time.Duration `yaml:"snapshot.delay.ms" doc:"pause before the snapshot"`
-	StreamLag time.Duration `yaml:"streaming.delay.ms" doc:"pause between the snapshot and streaming"`
-}
-
 // Values says in which form values are written.
 type Values struct {
 	Decimal     string `yaml:"decimal.handling.mode" values:"precise,double,string" doc:"numeric and money as Connect's Decimal, as a floating-point number, or as text"`
@@ -141,9 +131,7 @@ func (c *Config) Defaults() {
 	c.Mismatch = "trust_offset"
 	c.StatusInterval = 10 * time.Second
 	c.SkippedOps = []string{"t"}
-	c.Mode = "initial"
-	c.Threads = 1
-	c.Order = "disabled"
+	c.Snapshot = Snapshot{Mode: "initial", Threads: 2, Order: "disabled"}
 	c.Decimal = "precise"
 	c.Time = "adaptive"
 	c.Interval = "numeric"

@@ -6,9 +6,7 @@ const schemaNaming = "io.debezium.schema.SchemaTopicNamingStrategy"
 // Unsupported are properties that would change what is written; a connector that sets them is
 // refused rather than run without them.
 type Unsupported struct {
-	Overrides []string          `yaml:"snapshot.select.statement.overrides" doc:"tables with a SELECT of their own in the snapshot; not supported yet"`
-	Override  map[string]string `yaml:"snapshot.select.statement.overrides.*" doc:"that SELECT; not supported yet"`
-	Naming    string            `yaml:"topic.naming.strategy" doc:"topic naming strategy; only the default is supported"`
+	Naming string `yaml:"topic.naming.strategy" doc:"topic naming strategy; only the default is supported"`
 }
 
 // Ignored are properties that mean nothing here, or steer what connectd does in another way.
@@ -35,7 +33,6 @@ type Ignored struct {
 	QueryMode        string `yaml:"snapshot.query.mode" noeffect:"the snapshot is read by COPY"`
 	QueryCustom      string `yaml:"snapshot.query.mode.custom.name" noeffect:"it names a Java class"`
 	ModeCustom       string `yaml:"snapshot.mode.custom.name" noeffect:"it names a Java class"`
-	ModeBased        string `yaml:"snapshot.mode.configuration.based.*" noeffect:"snapshot.mode configuration_based is not supported yet"`
 	ThreadFactor     string `yaml:"snapshot.max.threads.multiplier" noeffect:"ranges of large tables have a fixed size"`
 	LegacyThreads    string `yaml:"legacy.snapshot.max.threads" noeffect:"all readers share one snapshot"`
 	SchemaOfChunks   string `yaml:"incremental.snapshot.allow.schema.changes" noeffect:"schemas may always change while an incremental snapshot runs: the chunk is read again"`

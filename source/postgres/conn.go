@@ -92,11 +92,16 @@ func (c *Config) address() string {
 
 // connect opens a connection for SQL.
 func (s *Source) connect(ctx context.Context) (*pgx.Conn, error) {
+	return s.connectWith(ctx, bufferedFrontend)
+}
+
+// connectWith opens a connection for SQL that reads through the frontend.
+func (s *Source) connectWith(ctx context.Context, frontend pgconn.BuildFrontendFunc) (*pgx.Conn, error) {
 	cfg, err := s.connection()
 	if err != nil {
 		return nil, err
 	}
-	cfg.BuildFrontend = bufferedFrontend
+	cfg.BuildFrontend = frontend
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return nil, s.connectError(err)

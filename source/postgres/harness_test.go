@@ -291,10 +291,20 @@ func (r *reading) until(what string, ok func() bool) {
 // streaming waits until the source reads its slot.
 func (r *reading) streaming() *reading {
 	r.t.Helper()
-	r.until("streaming", func() bool {
-		p := r.intake.Progress()
-		return p != nil && p.Phase == "streaming"
-	})
+	return r.reach("streaming")
+}
+
+// complete waits for all of a snapshot.
+func (r *reading) complete() *reading {
+	r.t.Helper()
+	r.until("the end of the snapshot", func() bool { return strings.Contains(string(r.offset), `"snapshot_completed":true`) })
+	return r
+}
+
+// reach waits until the source reports the phase.
+func (r *reading) reach(phase string) *reading {
+	r.t.Helper()
+	r.until(phase, func() bool { return r.phase() == phase })
 	return r
 }
 

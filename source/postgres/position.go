@@ -26,11 +26,12 @@ type position struct {
 
 	snapshot string // "", or Debezium's INITIAL while and directly after a snapshot
 	done     bool   // snapshot completed
+	tables   string // what is read of an unfinished snapshot: see snapshotState
 	loose    bool   // Debezium's, after a snapshot and before the first change: the slot says where to start
 }
 
-// storedOffset is a position in Debezium's JSON form, with our two keys for a position inside a
-// transaction.
+// storedOffset is a position in Debezium's JSON form, with our keys for a position inside a
+// transaction and inside a snapshot. Their values are numbers and strings, as Kafka Connect demands.
 type storedOffset struct {
 	LSN       *uint64         `json:"lsn"`
 	Proc      *uint64         `json:"lsn_proc"`
@@ -43,6 +44,7 @@ type storedOffset struct {
 	Last      bool            `json:"last_snapshot_record"`
 	TxEnd     uint64          `json:"connectd_tx_lsn"`
 	SameLSN   int             `json:"connectd_tx_events"`
+	Tables    string          `json:"connectd_snapshot"`
 }
 
 // parsePosition reads a stored offset, ours or Debezium's.
@@ -81,6 +83,9 @@ func parsePosition(offset []byte) (position, error) {
 	if len(o.Snapshot) > 0 && string(o.Snapshot) != "null" && string(o.Snapshot) != "false" {
 		p.snapshot = "INITIAL"
 		p.done = o.Completed || o.Last && o.Snapshot[0] == 't' // older versions: snapshot true
+		if !p.done {
+			p.tables = o.Tables
+		}
 		// Its lsn is where the WAL ended when the snapshot was read. The snapshot shows what was
 		// committed before the slot was made, which is earlier.
 		p.loose = p.done && o.Commit == nil
@@ -102,6 +107,10 @@ func (p *position) append(dst []byte) []byte {
 		dst = strconv.AppendBool(dst, p.done)
 		dst = append(dst, `,"last_snapshot_record":`...)
 		dst = strconv.AppendBool(dst, p.done)
+		if p.tables != "" {
+			dst = append(dst, `,"connectd_snapshot":"`...)
+			dst = append(append(dst, p.tables...), '"')
+		}
 	} else {
 		dst = append(dst, `,"lsn_proc":`...)
 		dst = strconv.AppendUint(dst, uint64(p.lsn), 10)

@@ -30,7 +30,7 @@ func (s *Source) server(ctx context.Context, c *catalog) (server, error) {
 		return srv, err
 	}
 	srv.senderTimeout = time.Duration(timeout) * time.Millisecond
-	if walLevel != "logical" && s.config.Mode != "initial_only" {
+	if walLevel != "logical" && s.config.streams() {
 		return srv, connect.Permanent(fmt.Errorf(`wal_level is %q, want "logical"; run ALTER SYSTEM SET wal_level = logical and restart PostgreSQL`, walLevel))
 	}
 	if standby && srv.version < 160000 && s.config.Mode != "initial_only" {

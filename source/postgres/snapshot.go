@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,45 +14,26 @@ import (
 	"connectd/connect"
 )
 
-const (
-	// rangePages is the size of a range of a large table, in pages of 8 KiB.
-	rangePages = 16384
-	// reportEvery is how often the progress of a snapshot is reported.
-	reportEvery = time.Second
-)
-
-// snapshot reads the captured tables as of one moment.
+// snapshot reads the captured tables as of one moment. The readers take ranges of the tables,
+// and what they have read is noted in the offset with the batch that completes it: a process
+// that takes over goes on with the rest, in a snapshot that it takes later.
 type snapshot struct {
 	source *Source
 	task   *connect.SourceTask
-	name   string   // of the exported snapshot that all readers share
-	pos    position // of the batches
-	block  block    // the source block of the rows, but for the table's part
+	name   string // of the exported snapshot that all readers share
+	pos    position
+	block  block // the source block of the rows, but for the table's part
 	tables []*snapshotTable
-	ranges chan tableRange
+	begun  time.Time
 	first  atomic.Bool // the first row of all has been read
 
 	notices *initialNotices
 
-	mu     sync.Mutex
+	mu     sync.Mutex // guards what follows, and keeps sends in the order of their positions
+	xid    uint64     // the oldest transaction that the first snapshot did not see
+	todo   []tableRange
+	told   bool      // the offset says that a snapshot is under way
 	parked []*reader // readers that have nothing left to read
-}
-
-// snapshotTable is a table on its way through the snapshot.
-type snapshotTable struct {
-	*table
-	relation relation
-	columns  []*column   // those that are read
-	first    atomic.Bool // its first row has been read
-	rows     atomic.Int64
-	ranges   atomic.Int32 // not yet read
-}
-
-// tableRange is a range of a table's pages.
-type tableRange struct {
-	table    *snapshotTable
-	from, to int64 // pages; to 0: to the end
-	whole    bool
 }
 
 // takeSnapshot reads the tables and returns where streaming begins.
@@ -72,7 +54,7 @@ func (s *Source) takeSnapshot(ctx context.Context, t *connect.SourceTask, c *cat
 		}
 	}
 	if !k.missing && !k.lost {
-		return s.snapshotNow(ctx, t, c, tables, p.start)
+		return s.snapshotNow(ctx, t, c, tables, p)
 	}
 	conn, _, err := s.connectReplication(ctx)
 	if err != nil {
@@ -87,23 +69,30 @@ func (s *Source) takeSnapshot(ctx context.Context, t *connect.SourceTask, c *cat
 	if err != nil {
 		return position{}, err
 	}
-	return s.read(ctx, t, c, tables, name, floor, position{commit: lsn, lsn: lsn})
+	return s.read(ctx, t, c, tables, name, floor, plan{start: position{commit: lsn, lsn: lsn}})
 }
 
-// snapshotOnly is the mode initial_only: no slot, no stream.
+// snapshotOnly is for modes that do not stream: no slot.
 func (s *Source) snapshotOnly(ctx context.Context, t *connect.SourceTask, c *catalog, tables []relation, stored *position) error {
-	if stored == nil || stored.unfinished() {
-		if _, err := s.snapshotNow(ctx, t, c, tables, position{}); err != nil {
+	if s.config.takes(stored) {
+		if err := pause(ctx, s.config.Delay); err != nil {
+			return err
+		}
+		var p plan
+		if stored != nil {
+			p.tables = stored.tables
+		}
+		if _, err := s.snapshotNow(ctx, t, c, tables, p); err != nil {
 			return err
 		}
 	}
-	t.Report(connect.Progress{Phase: "idle", Detail: "the snapshot is done, and snapshot.mode initial_only does not stream"})
+	t.Report(connect.Progress{Phase: "idle", Detail: "the snapshot is done, and snapshot.mode " + s.config.Mode + " does not stream"})
 	<-ctx.Done()
 	return nil
 }
 
-// snapshotNow reads the tables as they are now; the stream begins at start.
-func (s *Source) snapshotNow(ctx context.Context, t *connect.SourceTask, c *catalog, tables []relation, start position) (position, error) {
+// snapshotNow reads the tables as they are now; the stream begins at p.start.
+func (s *Source) snapshotNow(ctx context.Context, t *connect.SourceTask, c *catalog, tables []relation, p plan) (position, error) {
 	floor, err := s.floor(ctx, t, c)
 	if err != nil {
 		return position{}, err
@@ -120,88 +109,130 @@ func (s *Source) snapshotNow(ctx context.Context, t *connect.SourceTask, c *cata
 	if err := db.QueryRow(ctx, "SELECT pg_export_snapshot()").Scan(&name); err != nil {
 		return position{}, fmt.Errorf("take a snapshot: %w", answer(err))
 	}
-	if start.commit == 0 {
-		start.commit = floor
+	if p.start.commit == 0 {
+		p.start.commit = floor
 	}
-	return s.read(ctx, t, c, tables, name, floor, start)
+	return s.read(ctx, t, c, tables, name, floor, p)
 }
 
 // read reads the tables in the exported snapshot called name. lsn is the floor of its rows.
-func (s *Source) read(ctx context.Context, t *connect.SourceTask, c *catalog, tables []relation, name string, lsn LSN, start position) (position, error) {
-	began := time.Now()
-	sn := &snapshot{source: s, task: t, name: name, notices: newInitialNotices(s, t)}
-	sn.pos = position{commit: start.commit, lsn: lsn, snapshot: "INITIAL", tsMicros: began.UnixMicro()}
+func (s *Source) read(ctx context.Context, t *connect.SourceTask, c *catalog, tables []relation, name string, lsn LSN, p plan) (position, error) {
+	sn := &snapshot{source: s, task: t, name: name, begun: time.Now(), notices: newInitialNotices(s, t)}
+	sn.pos = position{commit: p.start.commit, lsn: lsn, snapshot: "INITIAL", tsMicros: sn.begun.UnixMicro()}
 	txID, err := c.nextTransaction(ctx)
 	if err != nil {
 		return position{}, err
 	}
-	sn.block = block{snapshot: &snapshotRow, lsn: lsn, tsMicros: began.UnixMicro(), txID: txID}
-	if err := sn.prepare(ctx, c, tables); err != nil {
+	sn.block = block{snapshot: &snapshotRow, lsn: lsn, tsMicros: sn.begun.UnixMicro(), txID: txID}
+	if err := sn.prepare(ctx, c, tables, p.tables); err != nil {
 		return position{}, err
 	}
-	s.log.Info("snapshot begins", "tables", len(sn.tables), "lsn", lsn.String())
+	s.log.Info("snapshot begins", "tables", len(sn.tables), "ranges", len(sn.todo), "lsn", lsn.String(), "rows", sn.rows())
 	if err := sn.notices.end(ctx, sn.run(ctx)); err != nil {
 		return position{}, err
 	}
-	var rows int64
-	for _, table := range sn.tables {
-		rows += table.rows.Load()
-	}
-	s.log.Info("snapshot done", "tables", len(sn.tables), "rows", rows, "took", time.Since(began).Round(time.Millisecond))
-	return start, nil
+	s.log.Info("snapshot done", "tables", len(sn.tables), "rows", sn.rows(), "took", time.Since(sn.begun).Round(time.Millisecond))
+	return p.start, nil
 }
 
-// prepare makes the tables and divides them into ranges.
-func (sn *snapshot) prepare(ctx context.Context, c *catalog, tables []relation) error {
-	cfg := sn.source.config
+// prepare makes the tables and divides them into ranges, less what an earlier process has read.
+func (sn *snapshot) prepare(ctx context.Context, c *catalog, tables []relation, stored string) error {
+	for _, r := range sn.source.inSnapshot(tables) {
+		built, err := c.build(ctx, r, nil)
+		if err != nil {
+			return err
+		}
+		sn.tables = append(sn.tables, newSnapshotTable(c, built, r))
+	}
+	var version int
+	if err := c.row(ctx, "SELECT current_setting('server_version_num')::int", nil, &version); err != nil {
+		return err
+	}
+	if err := c.measure(ctx, sn.tables, version >= 140000); err != nil {
+		return err
+	}
+	updates, err := sn.updates(ctx, c)
+	if err != nil {
+		return err
+	}
+	state, err := sn.resume(ctx, c, stored)
+	if err != nil {
+		return err
+	}
+	for _, t := range sn.tables {
+		for _, p := range t.parts {
+			if earlier, ok := state.parts[p.id]; ok && !p.resume(earlier) {
+				sn.source.log.Info("reading a table from its start: it was rewritten or changed since an earlier attempt", "table", p.name.String())
+			}
+			ranges := p.divide(!updates || p.large && t.relation.identity != "f")
+			p.left = len(ranges)
+			p.rows.Store(p.state.rows)
+			t.unread.Add(int32(len(ranges)))
+			sn.todo = append(sn.todo, ranges...)
+		}
+	}
+	return nil
+}
+
+// inSnapshot are the tables whose rows are read, in the order of reading.
+func (s *Source) inSnapshot(tables []relation) []relation {
 	tables = slices.DeleteFunc(slices.Clone(tables), func(r relation) bool {
-		if viaRoot := sn.source.viaRoot; viaRoot && r.partition || !viaRoot && r.parent {
+		if s.viaRoot && r.partition || !s.viaRoot && r.parent {
 			return true // its rows are read under the other name
 		}
-		return !sn.source.capture.inSnapshot(r.schema, r.table)
+		return !s.capture.inSnapshot(r.schema, r.table)
 	})
-	switch cfg.Order {
+	switch s.config.Order {
 	case "ascending":
 		slices.SortStableFunc(tables, func(a, b relation) int { return int(min(max(a.rows-b.rows, -1), 1)) })
 	case "descending":
 		slices.SortStableFunc(tables, func(a, b relation) int { return int(min(max(b.rows-a.rows, -1), 1)) })
 	}
-	var ranges []tableRange
-	for _, r := range tables {
-		built, err := c.build(ctx, r, nil)
-		if err != nil {
-			return err
-		}
-		t := &snapshotTable{table: built, relation: r}
-		for i := range built.columns {
-			if built.columns[i].cell >= 0 {
-				t.columns = append(t.columns, &built.columns[i])
-			}
-		}
-		own := t.divide(cfg.Threads, rangePages)
-		t.ranges.Store(int32(len(own)))
-		sn.tables = append(sn.tables, t)
-		ranges = append(ranges, own...)
-	}
-	sn.ranges = make(chan tableRange, len(ranges))
-	for _, r := range ranges {
-		sn.ranges <- r
-	}
-	close(sn.ranges)
-	return nil
+	return tables
 }
 
-// divide is the table in ranges of so many pages that several readers may share.
-func (t *snapshotTable) divide(readers int, pages int64) []tableRange {
-	if readers == 1 || t.relation.parent || t.relation.pages < 2*pages {
-		return []tableRange{{table: t, whole: true}}
+// resume is what an earlier process has read, as far as it still counts.
+func (sn *snapshot) resume(ctx context.Context, c *catalog, stored string) (snapshotState, error) {
+	state, err := parseSnapshotState(stored)
+	if err != nil {
+		sn.source.log.Warn("reading all tables again", "err", err)
 	}
-	var ranges []tableRange
-	for from := int64(0); from < t.relation.pages; from += pages {
-		ranges = append(ranges, tableRange{table: t, from: from, to: from + pages})
+	db, err := c.db(ctx)
+	if err != nil {
+		return state, err
 	}
-	ranges[len(ranges)-1].to = 0 // the table may have grown since it was analyzed
-	return ranges
+	results, err := db.PgConn().Exec(ctx, sn.begin()+"; SELECT pg_snapshot_xmin(pg_current_snapshot()); COMMIT").ReadAll()
+	if err != nil {
+		return state, fmt.Errorf("share the snapshot: %w", answer(err))
+	}
+	if sn.xid, err = strconv.ParseUint(string(results[2].Rows[0][0]), 10, 64); err != nil {
+		return state, fmt.Errorf("share the snapshot: %w", err)
+	}
+	// Ages of transactions can be compared over half of their numbers.
+	if state.parts == nil || state.xid > sn.xid || sn.xid-state.xid > 1<<30 {
+		return snapshotState{}, nil
+	}
+	sn.xid = state.xid
+	return state, nil
+}
+
+// updates says whether the stream has the updates of rows, with their large values or without.
+func (sn *snapshot) updates(ctx context.Context, c *catalog) (bool, error) {
+	s := sn.source
+	if !s.config.streams() || s.capture.skip['u'] {
+		return false, nil
+	}
+	var published bool
+	err := c.row(ctx, "SELECT coalesce(bool_and(pubupdate), false) FROM pg_publication WHERE pubname = $1", []any{s.config.Publication}, &published)
+	if err != nil {
+		return false, fmt.Errorf("read publication %q: %w", s.config.Publication, err)
+	}
+	return published, nil
+}
+
+// begin begins a transaction that sees the snapshot.
+func (sn *snapshot) begin() string {
+	return "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT " + literal(sn.name)
 }
 
 // run reads all ranges with snapshot.max.threads readers, which end with the ranges, the first
@@ -209,28 +240,99 @@ func (t *snapshotTable) divide(readers int, pages int64) []tableRange {
 func (sn *snapshot) run(ctx context.Context) error {
 	// Each reader holds a batch until its next row: with fewer batches than readers some would
 	// wait for ever.
-	readers := max(1, min(sn.source.config.Threads, cap(sn.task.Free()), len(sn.ranges)))
+	readers := max(1, min(sn.source.config.Threads, cap(sn.task.Free()), len(sn.todo)))
 	group, reading := errgroup.WithContext(ctx)
 	for range readers {
 		group.Go(func() error { return sn.reader(reading) })
 	}
 	done := make(chan error, 1)
 	go func() { done <- group.Wait() }() // ends with the readers; waited for below
+	progress := newSnapshotProgress(sn)
 	tick := time.NewTicker(reportEvery)
 	defer tick.Stop()
-	sn.report()
 	for {
 		select {
-		case <-tick.C:
-			sn.report()
+		case now := <-tick.C:
+			progress.report(now)
 		case err := <-done:
 			if err != nil {
 				return err
 			}
-			sn.report()
+			progress.report(time.Now())
 			return sn.finish(ctx)
 		}
 	}
+}
+
+// next takes a range that nobody reads; false when there is none.
+func (sn *snapshot) next() (tableRange, bool) {
+	sn.mu.Lock()
+	defer sn.mu.Unlock()
+	if len(sn.todo) == 0 {
+		return tableRange{}, false
+	}
+	r := sn.todo[0]
+	sn.todo = sn.todo[1:]
+	return r, true
+}
+
+// rewritten is called by a reader that finds the relation of r in another file: VACUUM FULL,
+// CLUSTER, TRUNCATE and some forms of ALTER TABLE write a new one, in which rows are elsewhere.
+// What was read of it does not count.
+func (sn *snapshot) rewritten(r tableRange, now relationFile) {
+	sn.mu.Lock()
+	defer sn.mu.Unlock()
+	p := r.part
+	p.table.unread.Add(-1)
+	if p.state.file == now.file {
+		return // another reader was here before
+	}
+	sn.source.log.Info("reading a table from its start: it was rewritten meanwhile", "table", p.name.String())
+	others := slices.DeleteFunc(sn.todo, func(r tableRange) bool { return r.part == p })
+	p.table.unread.Add(int32(len(others) - len(sn.todo)))
+	p.relationFile, p.begun = now, false
+	p.state = partState{file: now.file, shape: p.state.shape}
+	p.rows.Store(0)
+	ranges := p.divide(false)
+	p.left = len(ranges)
+	p.table.unread.Add(int32(len(ranges)))
+	sn.todo = append(others, ranges...)
+}
+
+// send sends what o has. read are the ranges whose last row is in it, or was sent before: they are
+// noted in the offset that goes with the batch, and become durable after their rows. The lock is
+// held until the batch is on its way, so that no other reader's batch overtakes it with an offset
+// that has these ranges.
+func (sn *snapshot) send(o *output, read []readRange, done bool) {
+	sn.mu.Lock()
+	defer sn.mu.Unlock()
+	for _, r := range read {
+		r.part.finish(r.tableRange, r.rows)
+	}
+	if len(read) > 0 || !sn.told || done {
+		pos := sn.pos
+		if pos.done = done; !done {
+			pos.tables = string(sn.state())
+		}
+		pos.stamp(o.batch, sn.source.partition, sn.source.demand.append(nil))
+		sn.told = true
+	}
+	o.batch.Mark = uint64(sn.pos.commit)
+	sn.task.Send(o.batch)
+	o.batch = nil
+}
+
+// state is the text of what is read.
+func (sn *snapshot) state() []byte {
+	text := strconv.AppendUint(nil, sn.xid, 10)
+	for _, t := range sn.tables {
+		for _, p := range t.parts {
+			if len(p.state.done) > 0 {
+				text = p.state.append(text, p.id)
+			}
+		}
+	}
+	return text
 }
 
 // finish sends what the readers hold; the last row is marked, and the position says that the
@@ -242,7 +344,7 @@ func (sn *snapshot) finish(ctx context.Context) error {
 			continue
 		}
 		if last != nil {
-			sn.send(last, sn.pos)
+			sn.send(last, nil, false)
 		}
 		last = &r.out
 	}
@@ -257,33 +359,6 @@ func (sn *snapshot) finish(ctx context.Context) error {
 	if n := len(last.blocks.slab); n > 0 {
 		last.blocks.slab[n-1].snapshot = &snapshotLast
 	}
-	done := sn.pos
-	done.done = true
-	sn.send(last, done)
+	sn.send(last, nil, true)
 	return nil
-}
-
-func (sn *snapshot) send(o *output, pos position) {
-	pos.stamp(o.batch, sn.source.partition, sn.source.demand.append(nil))
-	sn.task.Send(o.batch)
-	o.batch = nil
-}
-
-// report shows how far the tables are.
-func (sn *snapshot) report() {
-	p := connect.Progress{Phase: "snapshot"}
-	var rows, estimated int64
-	for _, t := range sn.tables {
-		n := t.rows.Load()
-		done := t.ranges.Load() == 0
-		e := max(t.relation.rows, n)
-		if done {
-			e = n
-		}
-		p.Tables = append(p.Tables, connect.TableProgress{Table: t.String(), Rows: n, Estimated: e, Done: done})
-		rows, estimated = rows+n, estimated+e
-	}
-	p.Detail = fmt.Sprintf("%d of about %d rows read", rows, estimated)
-	sn.task.Report(p)
-	sn.notices.report(p.Tables, sn.pos.commit)
 }

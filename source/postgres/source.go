@@ -140,7 +140,7 @@ func (s *Source) run(ctx context.Context, t *connect.SourceTask) error {
 	if err != nil {
 		return err
 	}
-	if s.config.Mode == "initial_only" {
+	if !s.config.streams() {
 		return s.snapshotOnly(ctx, t, catalog, tables, stored)
 	}
 	if err := s.publish(ctx, catalog, tables); err != nil {
@@ -199,33 +199,31 @@ func (s *Source) stored(t *connect.SourceTask) (*position, error) {
 // plan says how to begin.
 type plan struct {
 	snapshot bool
+	tables   string   // what an interrupted snapshot has read: see snapshotState
 	start    position // of the stream; when there is a snapshot, of the one that follows it
 }
 
 // plan decides by the mode, the stored position and the slot. A gap between the position and the
 // slot is an error unless the mode allows to read the tables again.
 func (s *Source) plan(stored *position, slot slot) (plan, error) {
-	mode := s.config.Mode
 	// Of a slot that was there before an interrupted snapshot nothing is skipped: rows that the
 	// first attempt sent and that were deleted since are in its changes.
-	p := plan{start: position{commit: slot.confirmed, lsn: slot.confirmed}}
-	switch {
-	case stored == nil:
-		p.snapshot = mode != "no_data"
-	case stored.unfinished():
-		if mode == "no_data" {
-			return p, connect.Permanent(fmt.Errorf("the stored offset is in the middle of a snapshot, and snapshot.mode no_data takes none; set snapshot.mode to initial, or delete the connector's offset to stream from slot %q without a snapshot", s.config.Slot))
+	p := plan{snapshot: s.config.takes(stored), start: position{commit: slot.confirmed, lsn: slot.confirmed}}
+	if stored != nil && stored.unfinished() {
+		if !p.snapshot {
+			return p, connect.Permanent(fmt.Errorf("the stored offset is in the middle of a snapshot, and snapshot.mode %s takes none; set snapshot.mode to initial, or delete the connector's offset to stream from slot %q without a snapshot", s.config.Mode, s.config.Slot))
 		}
-		p.snapshot = true
-	case mode == "always":
-		p.snapshot = true
+		if p.tables = stored.tables; p.tables != "" && (slot.missing || slot.lost || slot.confirmed > stored.commit) {
+			s.log.Warn("reading all tables again: the slot does not have the changes since the interrupted snapshot any more, and rows that were deleted since stay in the topics", "slot", s.config.Slot)
+			p.tables = ""
+		}
 	}
 	start, gap := s.reconcile(stored, slot)
 	switch {
 	case gap == nil && stored != nil && !stored.unfinished():
 		p.start = start
 	case gap == nil:
-	case mode != "when_needed":
+	case !s.config.mends():
 		return p, connect.Permanent(fmt.Errorf("%w; set snapshot.mode to when_needed to read the tables again, or delete the connector's offset", gap))
 	default:
 		s.log.Warn("changes are lost, reading the tables again", "err", gap)

@@ -21,9 +21,6 @@ func (c *Config) Validate(r *config.Report) {
 	if c.Publication == "" {
 		r.Errorf("publication.name", "is empty; write the name of a publication")
 	}
-	if c.Mode == "never" {
-		c.Mode = "no_data"
-	}
 	for _, op := range c.SkippedOps {
 		if !slices.Contains([]string{"c", "u", "d", "t", "none"}, op) {
 			r.Errorf("skipped.operations", "%q is not an operation; write c, u, d, t or none", op)
@@ -34,9 +31,6 @@ func (c *Config) Validate(r *config.Report) {
 	}
 	if c.BatchSize < 1 {
 		r.Errorf("max.batch.size", "is %d; write 1 or more", c.BatchSize)
-	}
-	if c.Threads < 1 || c.Threads > 64 {
-		r.Errorf("snapshot.max.threads", "is %d; write 1 to 64", c.Threads)
 	}
 	if c.MaxTables < 0 {
 		r.Errorf("guardrail.collections.max", "is %d; write 0 or more", c.MaxTables)
@@ -64,6 +58,7 @@ func (c *Config) Validate(r *config.Report) {
 		c.debeziumDefaults(r)
 	}
 	c.validateLists(r)
+	c.Snapshot.validate(r)
 	c.validateUnsupported(r)
 	if _, err := newForms(c); err != nil {
 		r.Errorf("unavailable.value.placeholder", "%v", err)
@@ -110,7 +105,6 @@ func (c *Config) validateUnsupported(r *config.Report) {
 		key string
 		set bool
 	}{
-		{"snapshot.select.statement.overrides", len(c.Overrides) > 0},
 		{"topic.naming.strategy", c.Naming != schemaNaming},
 	} {
 		if u.set {

@@ -13,10 +13,10 @@ import (
 	"connectd/internal/testenv"
 )
 
-// TestSnapshotKilled asks for an incremental snapshot with `connectd snapshot`, and kills connectd
+// TestIncrementalSnapshotKilled asks for an incremental snapshot with `connectd snapshot`, and kills connectd
 // in the middle of it, at the steps of a transaction: it goes on by itself, and readers of
 // committed records see each row once.
-func TestSnapshotKilled(t *testing.T) {
+func TestIncrementalSnapshotKilled(t *testing.T) {
 	const rows = 30_000
 	server, database := testenv.Database(t)
 	broker := testenv.SharedKafka(t)
