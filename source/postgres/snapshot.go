@@ -123,6 +123,12 @@ func (s *Source) read(ctx context.Context, t *connect.SourceTask, c *catalog, ta
 	if err != nil {
 		return position{}, err
 	}
+	if s.config.streams() {
+		// Now, not before: the slot's creation may have waited for long, and tables have changed.
+		if err := s.restrict(ctx, c, tables); err != nil {
+			return position{}, err
+		}
+	}
 	sn.block = block{snapshot: &snapshotRow, lsn: lsn, tsMicros: sn.begun.UnixMicro(), txID: txID}
 	if err := sn.prepare(ctx, c, tables, p.tables); err != nil {
 		return position{}, err

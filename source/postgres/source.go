@@ -149,9 +149,6 @@ func (s *Source) run(ctx context.Context, t *connect.SourceTask) error {
 	if err := s.setIdentities(ctx, catalog, tables); err != nil {
 		return err
 	}
-	if err := s.restrict(ctx, catalog, tables); err != nil {
-		return err
-	}
 	slot, err := s.settledSlot(ctx, catalog)
 	if err != nil {
 		return err
