@@ -45,6 +45,7 @@ func databaseOn(t testing.TB, p *testenv.Postgres, name string, statements ...st
 		"database.user": testenv.Replicator, "database.password": testenv.ReplicatorPassword,
 		"topic.prefix": "production", "slot.name": name, "database.sslmode": "disable",
 		"skipped.operations": "none",
+		"snapshot.max.threads": "1", // tables in order
 	}}
 	d.exec(t, statements...)
 	return d
