@@ -44,7 +44,7 @@ func databaseOn(t testing.TB, p *testenv.Postgres, name string, statements ...st
 		"database.hostname": p.Host, "database.port": strconv.Itoa(p.Port), "database.dbname": name,
 		"database.user": testenv.Replicator, "database.password": testenv.ReplicatorPassword,
 		"topic.prefix": "production", "slot.name": name, "database.sslmode": "disable",
-		"skipped.operations": "none",
+		"skipped.operations":   "none",
 		"snapshot.max.threads": "1", // tables in order
 	}}
 	d.exec(t, statements...)
