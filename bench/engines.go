@@ -86,11 +86,7 @@ func (e *engines) name(what string) string {
 // awaitRecords waits until topic holds n records and says when it did.
 func (e *engines) awaitRecords(ctx context.Context, topic string, n int64) (time.Time, error) {
 	for {
-		var sum int64
-		ends, err := e.admin.ListOffsets(ctx, false, topic)
-		for _, o := range ends {
-			sum += o.End
-		}
+		sum, err := e.records(ctx, topic)
 		if err == nil && sum >= n {
 			return time.Now(), nil
 		}
@@ -98,6 +94,15 @@ func (e *engines) awaitRecords(ctx context.Context, topic string, n int64) (time
 			return time.Time{}, fmt.Errorf("topic %s holds %d of %d records: %w", topic, sum, n, err)
 		}
 	}
+}
+
+// records is how many records the topic has got.
+func (e *engines) records(ctx context.Context, topic string) (sum int64, err error) {
+	ends, err := e.admin.ListOffsets(ctx, false, topic)
+	for _, o := range ends {
+		sum += o.End
+	}
+	return sum, err
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -41,9 +41,9 @@ func (c *Connector) newConverters() (converters, error) {
 }
 
 // newSource builds the source of one of so many tasks.
-func (c *Connector) newSource(task, tasks int, log *slog.Logger) (Source, error) {
+func (c *Connector) newSource(task, tasks int, log *slog.Logger, read ReadTopic) (Source, error) {
 	return c.plugin.source(copyOf(c.settings), Env{
-		Connector: c.Name, Class: c.common.Class, Task: task, Tasks: tasks, Transforms: len(c.transforms), Log: log,
+		Connector: c.Name, Class: c.common.Class, Task: task, Tasks: tasks, Transforms: len(c.transforms), Log: log, ReadTopic: read,
 	})
 }
 
@@ -63,7 +63,7 @@ func copyOf(s config.Settings) config.Settings {
 // `connectd validate --connect` does.
 func (c *Connector) Check(ctx context.Context, log *slog.Logger) error {
 	if c.source != nil {
-		src, err := c.newSource(0, 1, log) // the one task that would have all of the work
+		src, err := c.newSource(0, 1, log, nil) // the one task that would have all of the work
 		if err != nil {
 			return err
 		}

@@ -43,7 +43,7 @@ type Examiner interface {
 // Check says is the finding.
 func (c *Connector) Examine(ctx context.Context, log *slog.Logger) ([]Finding, error) {
 	if c.source != nil {
-		src, err := c.newSource(0, 1, log)
+		src, err := c.newSource(0, 1, log, nil)
 		if err != nil {
 			return nil, err
 		}

@@ -8,11 +8,16 @@ import (
 
 // Intake is the runtime's end of a source task, without Kafka behind it: the tests and the
 // benchmarks of sources take through it what a source sends, and decide when it is durable.
-type Intake struct{ task *SourceTask }
+type Intake struct {
+	task   *SourceTask
+	failed chan struct{}
+}
 
 // NewIntake is the intake of a task with so many batches that starts at offsets.
 func NewIntake(connector string, batches int, offsets map[string][]byte, log *slog.Logger) *Intake {
-	return &Intake{newSourceTask(connector, 0, batches, offsets, log)}
+	i := &Intake{newSourceTask(connector, 0, batches, offsets, log), make(chan struct{})}
+	i.task.failed = i.failed
+	return i
 }
 
 // Task is the source's end.
@@ -26,6 +31,9 @@ func (i *Intake) Retire(b *record.Batch) {
 	i.task.commit(b.Mark)
 	i.task.recycle(b)
 }
+
+// Fail says that nothing more of what was sent becomes durable, as after a crash. It is called once.
+func (i *Intake) Fail() { close(i.failed) }
 
 // Progress is what the source has reported last; nil when it has not.
 func (i *Intake) Progress() *Progress { return i.task.progress.Load() }

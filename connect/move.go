@@ -38,7 +38,7 @@ func (c *Connector) Mover(log *slog.Logger) (m Mover, ok bool, err error) {
 	if c.source == nil {
 		return nil, false, nil
 	}
-	src, err := c.newSource(0, 1, log)
+	src, err := c.newSource(0, 1, log, nil)
 	if err != nil {
 		return nil, false, err
 	}

@@ -3,6 +3,7 @@ package connect
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"connectd/convert"
 	"connectd/kafka"
@@ -38,21 +39,26 @@ type pipeline struct {
 	count    *counters
 	settled  settlement // what is about to be counted and told to the source
 
-	spare    chan *shipment  // shipments that carry nothing; there are as many as batches
+	limit    int             // max.in.flight, or 0 for as many as there are batches
+	spare    chan *shipment  // shipments that carry nothing; there are limit of them
 	stopping <-chan struct{} // closed when the source is told to drain
 	inflight chan *shipment  // produced, or with transactions encoded, in order
 }
 
-// shipment is a batch on its way through Kafka: the messages made of it, and the memory that
-// they point into, kept from batch to batch.
+// shipment is a batch on its way through Kafka: the messages made of it, what is to be said when
+// they are acknowledged, and the memory that all of it points into, kept from batch to batch. The
+// batch itself is free as soon as it is encoded.
 type shipment struct {
-	batch   *record.Batch
+	batch   *record.Batch // while it is encoded
 	msgs    []kafka.Message
 	headers []kafka.Header
-	buf     []byte     // keys, values and header values
+	buf     []byte     // keys, values, header values, offsets
 	acked   chan error // one slot
 	done    func(error)
+	offsets []record.SourceOffset
+	mark    uint64
 	tally   tally
+	times   originTimes
 }
 
 // tally counts what became of the records of one batch.
@@ -71,11 +77,14 @@ func (t *tally) add(other *tally) {
 
 // ready makes the shipments of p.
 func (p *pipeline) ready() {
-	n := cap(p.task.free)
+	n := p.limit
+	if n == 0 {
+		n = cap(p.task.free)
+	}
 	p.spare = make(chan *shipment, n)
 	p.inflight = make(chan *shipment, n)
 	for range n {
-		s := &shipment{acked: make(chan error, 1), buf: make([]byte, 0, 64<<10)}
+		s := &shipment{acked: make(chan error, 1)}
 		s.done = func(err error) { s.acked <- err }
 		p.spare <- s
 	}
@@ -104,9 +113,16 @@ func (p *pipeline) encode(ctx context.Context, quit <-chan struct{}) error {
 	}
 }
 
-// ship encodes one batch and, without transactions, produces it.
+// ship encodes one batch and, without transactions, produces it. It waits while max.in.flight
+// shipments are on their way; then no batch becomes free, and the source waits too.
 func (p *pipeline) ship(ctx context.Context, b *record.Batch) error {
-	s := <-p.spare // never waits: there are as many shipments as batches
+	var s *shipment
+	select {
+	case s = <-p.spare:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	p.task.inFlight.Add(1)
 	s.load(b)
 	if failed := b.Failed(); len(failed) > 0 {
 		if err := p.refused(s, failed); err != nil {
@@ -118,6 +134,8 @@ func (p *pipeline) ship(ctx context.Context, b *record.Batch) error {
 			return err
 		}
 	}
+	s.unload()
+	p.task.recycle(b)
 	switch {
 	case p.tx != nil: // see pipeline.produce
 	case len(s.msgs) == 0:
@@ -125,15 +143,47 @@ func (p *pipeline) ship(ctx context.Context, b *record.Batch) error {
 	default:
 		p.producer.Produce(s.msgs, s.done)
 	}
-	p.inflight <- s // never waits either
+	p.inflight <- s // never waits: there is room for all shipments
 	return nil
 }
 
 // load empties s for the records of b.
 func (s *shipment) load(b *record.Batch) {
 	s.batch = b
-	s.msgs, s.headers, s.buf = s.msgs[:0], s.headers[:0], s.buf[:0]
+	// Room at once for about what comes: growing step by step leaves garbage of twice the size.
+	s.msgs, s.buf = slices.Grow(s.msgs[:0], len(b.Records)), slices.Grow(s.buf[:0], b.Size()+b.Size()/2)
+	s.headers = s.headers[:0]
 	s.tally = tally{read: int64(len(b.Records))}
+	s.offsets, s.mark = s.offsets[:0], b.Mark
+	s.times.reset()
+}
+
+// unload keeps what outlives the batch.
+func (s *shipment) unload() {
+	for i := range s.batch.Records {
+		s.times.note(originTime(&s.batch.Records[i]))
+	}
+	for _, o := range s.batch.Offsets {
+		o.Partition, o.Offset = s.keep(o.Partition), s.keep(o.Offset)
+		s.offsets = append(s.offsets, o)
+	}
+	s.batch = nil
+}
+
+// free makes s ready for another batch.
+func (p *pipeline) free(s *shipment) {
+	p.task.inFlight.Add(-1)
+	p.spare <- s
+}
+
+// keep is a copy of p in the shipment's memory; nil stays nil.
+func (s *shipment) keep(p []byte) []byte {
+	if p == nil {
+		return nil
+	}
+	at := len(s.buf)
+	s.buf = append(s.buf, p...)
+	return s.buf[at:len(s.buf):len(s.buf)]
 }
 
 // add appends the message of r to s, unless r is filtered out or left out.

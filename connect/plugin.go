@@ -15,6 +15,7 @@ type Env struct {
 	Tasks      int    // how many there are
 	Transforms int    // how many transforms a source's records pass
 	Log        *slog.Logger
+	ReadTopic  ReadTopic // for a source that listens to a topic; nil where there is no Kafka
 }
 
 // Plugin is one line of the table of plugins: a class that a connector file may name, its

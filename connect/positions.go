@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"connectd/internal/fault"
-	"connectd/record"
 )
 
 // positionEvery is the shortest time between two writes of the position. A row that comes alone
@@ -41,12 +40,12 @@ func newPositions(w *offsetWriter) *positions {
 	}
 }
 
-// take notes the offsets of b, whose records are durable, as are those of all batches before.
-func (w *positions) take(b *record.Batch) {
-	for _, o := range b.Offsets {
+// take notes the offsets of s, whose records are durable, as are those of all before.
+func (w *positions) take(s *shipment) {
+	for _, o := range s.offsets {
 		w.next[w.key(o)] = bytes.Clone(o.Offset) // nil stays nil: it forgets the partition
 	}
-	w.mark, w.waiting = b.Mark, true
+	w.mark, w.waiting = s.mark, true
 }
 
 // write begins a write when there is something to write and it is time.

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// retire takes the shipments in the order in which they were produced. One that is acknowledged
-// gives its batch back to the source and its offsets to the next write of the position. Neither
+// retire takes the shipments in the order in which they were produced. One that is acknowledged is
+// free for the next batch, and its offsets go with the next write of the position. Neither
 // waits for the other: the position follows without ever stopping the stream. It ends when
 // inflight is closed and everything is written, or at the first error; what is acknowledged by
 // then is written all the same.
@@ -57,8 +57,8 @@ func (p *pipeline) retired(s *shipment, w *positions) {
 	// Order of truth, 1: the records are durable in Kafka.
 	p.settled.add(s)
 	p.settled.count(p.count)
-	w.take(s.batch)
-	p.recycle(s)
+	w.take(s)
+	p.free(s)
 }
 
 // settlement is what became of batches that are durable.
@@ -69,14 +69,11 @@ type settlement struct {
 	times   originTimes
 }
 
-// add takes s, while its batch is there.
 func (t *settlement) add(s *shipment) {
 	t.tally.add(&s.tally)
 	t.batches++
-	t.mark = s.batch.Mark
-	for i := range s.batch.Records {
-		t.times.note(originTime(&s.batch.Records[i]))
-	}
+	t.mark = s.mark
+	t.times.runs = append(t.times.runs, s.times.runs...)
 }
 
 // count counts what is settled, and forgets it.
@@ -84,12 +81,4 @@ func (t *settlement) count(c *counters) {
 	c.settled(t, time.Now())
 	t.tally, t.batches = tally{}, 0
 	t.times.reset()
-}
-
-// recycle gives the batch of s back to the source.
-func (p *pipeline) recycle(s *shipment) {
-	b := s.batch
-	s.batch = nil
-	p.spare <- s // before the batch, so that ship never waits for a shipment
-	p.task.recycle(b)
 }

@@ -133,6 +133,10 @@ type sourceSettings struct {
 
 const maxInFlight = 8
 
+// sourceBatches is how many batches a source has at most: one that it fills, one that is encoded,
+// and one that waits between. It has them back before they are acknowledged.
+const sourceBatches = 3
+
 func (s *sourceSettings) Defaults() {
 	s.common.Defaults()
 	s.MaxInFlight = maxInFlight

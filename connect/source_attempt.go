@@ -13,7 +13,7 @@ import (
 // Kafka after the next has begun.
 func (w *Worker) runSource(ctx context.Context, t *task) error {
 	c := t.connector
-	src, err := c.newSource(t.id, c.tasks(), t.log)
+	src, err := c.newSource(t.id, c.tasks(), t.log, w.readTopic)
 	if err != nil {
 		return err
 	}
@@ -31,7 +31,8 @@ func (w *Worker) runSource(ctx context.Context, t *task) error {
 		return err
 	}
 	defer p.close()
-	p.task = newSourceTask(c.Name, t.id, c.source.MaxInFlight, offsets, t.log)
+	p.limit = c.source.MaxInFlight
+	p.task = newSourceTask(c.Name, t.id, min(p.limit, sourceBatches), offsets, t.log)
 	if p.chain, err = c.newChain(); err != nil {
 		return err
 	}
@@ -52,6 +53,7 @@ func (w *Worker) runSource(ctx context.Context, t *task) error {
 		}
 	}
 	t.running(p.task, nil)
+	t.listen(src)
 	err = p.run(ctx, src, w.settings.Grace)
 	if isFenced(err) {
 		t.yield(ctx, w, offsets, p.offsets.keys)

@@ -10,7 +10,7 @@ import (
 )
 
 // SourceTask is what a running source sees of the runtime. A source takes empty batches, fills
-// them and sends them; the number of batches bounds what is in flight.
+// them and sends them; there are few, and each comes back when it is encoded.
 type SourceTask struct {
 	Connector string // the connector's name
 	ID        int    // the task's number, from 0
@@ -21,6 +21,7 @@ type SourceTask struct {
 	committed atomic.Uint64
 	wake      chan struct{}
 	failed    <-chan struct{}
+	inFlight  atomic.Int64 // batches on their way to Kafka
 	offsets   map[string][]byte
 	progress  atomic.Pointer[Progress]
 	health    atomic.Pointer[Health]
@@ -43,8 +44,9 @@ func newSourceTask(connector string, id, n int, offsets map[string][]byte, log *
 	return t
 }
 
-// Free hands out empty batches. It blocks while max.in.flight batches are on their way: that is
-// the back-pressure, so select on it together with whatever must not wait (keepalives).
+// Free hands out empty batches. It blocks while the sent ones wait to be encoded, as they do while
+// max.in.flight are on their way: that is the back-pressure, so select on it together with whatever
+// must not wait (keepalives).
 func (t *SourceTask) Free() <-chan *record.Batch { return t.free }
 
 // Batch waits for an empty batch.

@@ -35,6 +35,7 @@ type task struct {
 	since    time.Time
 	next     time.Time
 	source   *SourceTask // of the running attempt
+	signaled Signaled    // its source, when that takes signals
 	lag      func() (records int64, caughtUp bool)
 }
 
@@ -136,7 +137,7 @@ func (t *task) enter(s State, cause error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.state, t.cause, t.since = s, cause, time.Now()
-	t.next, t.finished, t.degraded, t.source, t.lag = time.Time{}, false, nil, nil, nil
+	t.next, t.finished, t.degraded, t.source, t.signaled, t.lag = time.Time{}, false, nil, nil, nil, nil
 }
 
 func (t *task) retryAt(at time.Time) {
@@ -173,6 +174,20 @@ func (t *task) running(source *SourceTask, lag func() (int64, bool)) {
 	t.source, t.lag = source, lag
 }
 
+// listen lets signals reach the source of the attempt that runs.
+func (t *task) listen(src Source) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.signaled, _ = src.(Signaled)
+}
+
+// listening is the source that takes signals, nil when none runs.
+func (t *task) listening() Signaled {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.signaled
+}
+
 // status is a snapshot.
 func (t *task) status() TaskStatus {
 	t.mu.Lock()
@@ -201,7 +216,7 @@ func (t *task) status() TaskStatus {
 		if s.Health != nil && s.Degraded == nil {
 			s.Degraded = s.Health.Warning
 		}
-		s.InFlight = cap(source.free) - len(source.free)
+		s.InFlight = int(source.inFlight.Load())
 	}
 	if ms := c.lastRecord.Load(); ms > 0 {
 		s.LastRecord = time.UnixMilli(ms)

@@ -85,7 +85,7 @@ func (p *pipeline) transaction(ctx context.Context, s *shipment) (more bool, err
 // produce adds s to the transaction.
 func (p *pipeline) produce(s *shipment) error {
 	x := p.tx
-	for _, o := range s.batch.Offsets {
+	for _, o := range s.offsets {
 		x.keep(p.offsets.key(o), o)
 	}
 	x.batches++
@@ -101,7 +101,7 @@ func (p *pipeline) produce(s *shipment) error {
 	return nil
 }
 
-// keep notes an offset of the transaction. Its memory is the batch's, which may be used again
+// keep notes an offset of the transaction. Its memory is the shipment's, which may be used again
 // before the transaction ends.
 func (x *transactions) keep(key string, o record.SourceOffset) {
 	x.offsets[key] = bytes.Clone(o.Offset) // nil stays nil: it forgets the partition
@@ -174,7 +174,7 @@ func (p *pipeline) acked(err error) error {
 	s := x.unacked[0]
 	x.unacked = append(x.unacked[:0], x.unacked[1:]...)
 	p.settled.add(s)
-	p.recycle(s)
+	p.free(s)
 	return nil
 }
 

@@ -58,10 +58,6 @@ func appendQuoted(dst, text []byte) []byte {
 // plainPrefix is how many bytes at the begin of text certainly stand for themselves, found eight
 // at a time: most texts have no others.
 func plainPrefix(text []byte) (n int) {
-	const (
-		ones  = 0x0101010101010101
-		highs = 0x8080808080808080
-	)
 	for ; len(text)-n >= 8; n += 8 {
 		w := binary.LittleEndian.Uint64(text[n:])
 		quote, slash := w^ones*'"', w^ones*'\\'

@@ -35,6 +35,7 @@ type Lifecycle interface {
 type Worker interface {
 	Statuses
 	Lifecycle
+	Signals
 }
 
 // Config is what the API is built from.
@@ -91,6 +92,8 @@ func New(c Config) http.Handler {
 	r.handle("/connectors/{name}/resume", methods{"PUT": a.steer(http.StatusAccepted, "resume", a.worker.Resume)})
 	r.handle("/connectors/{name}/stop", methods{"PUT": a.steer(http.StatusNoContent, "stop", a.worker.Stop)})
 	r.handle("/connectors/{name}/restart", methods{"POST": a.restart})
+	r.handle("/connectors/{name}/signals", methods{"POST": a.signal})
+	r.handle("/connectors/{name}/snapshot", methods{"GET": a.snapshot})
 	r.handle("/connector-plugins", methods{"GET": a.pluginList})
 	r.handle("/metrics", methods{"GET": metrics(c.Metrics, c.Log)})
 	r.handle("/api/connectors", methods{"GET": a.live})

@@ -8,6 +8,8 @@
 //	GET    /connectors/{name}                      with /config, /status, /tasks, /tasks/{n}/status
 //	PUT    /connectors/{name}/pause                and /resume: 202; /stop: 204
 //	POST   /connectors/{name}/restart              ?includeTasks= &onlyFailed=; /tasks/{n}/restart
+//	POST   /connectors/{name}/signals              {"type":"execute-snapshot","data":{…}}: 202
+//	GET    /connectors/{name}/snapshot             how far its snapshots are, by table
 //	GET    /connector-plugins?connectorsOnly=      classes and the Java classes they stand in for
 //	GET    /health, /readyz, /livez                the worker's health
 //	GET    /metrics                                Prometheus

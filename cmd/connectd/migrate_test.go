@@ -130,34 +130,43 @@ func TestMigrateByTopic(t *testing.T) {
 // answers are those of Kafka Connect 4.3.
 func TestMigrateByREST(t *testing.T) {
 	m := newMoving(t)
-	c := &fakeConnect{state: "RUNNING", offset: fmt.Sprintf(`{"lsn_proc":%[1]d,"messageType":"INSERT","lsn_commit":%[1]d,"lsn":%[1]d,"txId":7,"ts_usec":5}`, m.lsn)}
+	c := &fakeConnect{connector: connector{state: "RUNNING", offset: fmt.Sprintf(`{"lsn_proc":%[1]d,"messageType":"INSERT","lsn_commit":%[1]d,"lsn":%[1]d,"txId":7,"ts_usec":5}`, m.lsn)}}
 	server := httptest.NewServer(c)
 	defer server.Close()
 
 	m.wantSaid(m.run("--connect", server.URL, "--name", "nothing"), "exit 1", `there is no connector "nothing"`, "--name")
 	m.wantSaid(m.run("--connect", server.URL), "exit 0", `stop connector "shop" of Kafka Connect at `+server.URL, "Nothing was changed")
-	if c.state != "RUNNING" {
-		t.Errorf("the dry run has left it %s", c.state)
+	if state := c.now().state; state != "RUNNING" {
+		t.Errorf("the dry run has left it %s", state)
 	}
 	m.wantSaid(m.run("--connect", server.URL, "--apply"), "exit 0", "stopped connector", "Done.")
-	if c.state != "STOPPED" {
-		t.Errorf("it is %s", c.state)
+	if state := c.now().state; state != "STOPPED" {
+		t.Errorf("it is %s", state)
 	}
 	ourOffset := fmt.Sprintf(`{"lsn":%[1]d,"lsn_proc":%[1]d,"lsn_commit":%[1]d,"messageType":"INSERT","txId":8,"ts_usec":5}`, m.lsn)
 	m.wantOffset(m.ours, `["shop",{"server":"production"}]`, ourOffset) // of after the stop
 
 	m.wantSaid(m.run("--connect", server.URL, "--back", "--apply"), "exit 0", "PATCH …/offsets", "PUT …/resume")
 	want := fmt.Sprintf(`{"offsets":[{"partition":{"server":"production"},"offset":{"lsn":%[1]d,"lsn_proc":%[1]d,"lsn_commit":%[1]d,"messageType":"COMMIT","txId":8,"ts_usec":5}}]}`, m.lsn)
-	if c.patched != want {
-		t.Errorf("got %s, want %s", c.patched, want)
+	if got := c.now().patched; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
 // fakeConnect answers for one connector called shop, which sends one more transaction until it
 // is stopped.
 type fakeConnect struct {
-	mu                     sync.Mutex
-	state, offset, patched string
+	mu sync.Mutex
+	connector
+}
+
+type connector struct{ state, offset, patched string }
+
+// now is how the connector is.
+func (c *fakeConnect) now() connector {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.connector
 }
 
 func (c *fakeConnect) ServeHTTP(w http.ResponseWriter, r *http.Request) {

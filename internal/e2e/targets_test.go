@@ -29,12 +29,14 @@ type world struct {
 	prefix     string // of the topics, the slot and the connectors' names
 }
 
-// newWorld uses the shared servers.
+// newWorld uses the shared servers, but for the source: a transaction that is open for long keeps
+// slots from being created, those of other databases too.
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, kafka: testenv.SharedKafka(t)}
-	w.source, w.sourceDB = testenv.Database(t)
 	w.target, w.targetDB = testenv.Database(t)
+	w.source, w.sourceDB = testenv.OwnPostgres(t, testenv.PostgresOptions{}), w.targetDB
+	must(t, w.source.CreateDatabase(t.Context(), w.sourceDB))
 	w.clickhouse, w.database = testenv.ClickHouseDatabase(t)
 	w.s3, w.bucket = testenv.Bucket(t)
 	w.prefix = strings.ToLower(w.sourceDB)

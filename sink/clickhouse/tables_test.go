@@ -258,6 +258,18 @@ func TestUnorderedTombstone(t *testing.T) {
 	}
 }
 
+// TestIncrementalRows has rows of an incremental snapshot among changes with log positions.
+func TestIncrementalRows(t *testing.T) {
+	x := newTarget(t, creating)
+	s := structOf("id", int64s, "name", strings_, "__lsn", optional(*int64s))
+	row := func(id int64, name string, lsn record.Value) record.Record {
+		return keyed(s, record.OfInt(id), text(name), lsn)
+	}
+	x.write(batchOf(0, row(1, "read", record.Value{}), row(2, "changed", record.OfInt(900))), id(1))
+	x.write(batchOf(2, row(2, "read", record.Value{}), row(1, "changed", record.OfInt(800)), row(3, "read", record.Value{})), id(2))
+	x.want("SELECT id, name FROM $db.orders FINAL ORDER BY id", "1\tchanged\n2\tchanged\n3\tread")
+}
+
 // TestTopicCreatedAnew starts at offset 0 again with a higher epoch.
 func TestTopicCreatedAnew(t *testing.T) {
 	x := newTarget(t, creating)

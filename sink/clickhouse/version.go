@@ -41,6 +41,10 @@ func (w *Writer) version(ctx context.Context, t *table, m *mapping, b *record.Ba
 		return 0, false, err
 	}
 	if !r.Value.Value.IsNull() {
+		if !ok && unplaced(r, m) {
+			v.seen, v.log = true, true
+			return 0, false, nil
+		}
 		if v.log && !ok {
 			return 0, false, fmt.Errorf("the record has no log position (%s), but records before it had; rows without one would lose against them", strings.Join(lsnFields[:], " or "))
 		}
@@ -110,6 +114,15 @@ func position(r *record.Record, m *mapping) (lsn int64, ok bool, err error) {
 		return 0, false, fmt.Errorf("the record's log position is not one: %w", err)
 	}
 	return lsn, true, nil
+}
+
+// unplaced says whether r has room for a log position and none in it: a row of an incremental
+// snapshot. It is no change of its row, so it gives way to every change that there is.
+func unplaced(r *record.Record, m *mapping) bool {
+	if m.lsn >= 0 {
+		return true
+	}
+	return slices.ContainsFunc(r.Headers, func(h record.Header) bool { return slices.Contains(lsnFields[:], h.Name) })
 }
 
 // upcoming looks at the records behind the i-th for one of the same topic with a value, which

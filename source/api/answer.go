@@ -88,8 +88,12 @@ func (r *reader) read(ctx context.Context, a *answer) error {
 	case r.format == "csv":
 		a.compact = true
 		err = r.csv(a.body)
+	case r.format == "xml":
+		if r.built, err = appendXML(r.built, a.body); err == nil {
+			err = r.json(ctx, a, r.built)
+		}
 	default:
-		err = r.json(ctx, a)
+		err = r.json(ctx, a, a.body)
 	}
 	if err != nil {
 		return fmt.Errorf("read the answer of %s (%s, %d bytes, beginning with %q): %w", a.at, a.header.Get("Content-Type"), len(a.body), begin(a.body), err)
@@ -101,11 +105,11 @@ func (r *reader) read(ctx context.Context, a *answer) error {
 	return nil
 }
 
-// json reads the whole answer before it believes any of it: an answer that was cut off behind its
-// list would look like the last page.
-func (r *reader) json(ctx context.Context, a *answer) error {
+// json reads text, which is a's body or was made of it. It reads all of it before it believes any:
+// an answer that was cut off behind its list would look like the last page.
+func (r *reader) json(ctx context.Context, a *answer, text []byte) error {
 	var err error
-	if r.records, a.compact, err = convert.FindList(r.records, a.body, r.pointers, r.parts); err != nil {
+	if r.records, a.compact, err = convert.FindList(r.records, text, r.pointers, r.parts); err != nil {
 		return err
 	}
 	if len(r.parts) > tokenPart {
@@ -113,7 +117,7 @@ func (r *reader) json(ctx context.Context, a *answer) error {
 	}
 	if r.jq != nil {
 		r.records, a.compact = r.records[:0], true
-		return r.program(ctx, a.body)
+		return r.program(ctx, text)
 	}
 	list := r.parts[listPart]
 	switch {

@@ -27,11 +27,20 @@ func TestFormats(t *testing.T) {
 		"lines":       {"{\"id\":1}\n\n {\"id\": 2}\r\n{\"id\":3}", []string{"http.response.format", "jsonl"}, []string{`{"id":1} {"id":1}`, `{"id":2} {"id":2}`, `{"id":3} {"id":3}`}},
 		"csv":         {"\ufeffid,a\n1,\"x\ny\"\n2,\"q\"\"r\"\n", []string{"http.response.format", "csv"}, []string{`{"id":"1"} {"id":"1","a":"x\ny"}`, `{"id":"2"} {"id":"2","a":"q\"r"}`}},
 		"tsv":         {"id\ta\n1\tb", []string{"http.response.format", "csv", "http.response.csv.delimiter", "\t"}, []string{`{"id":"1"} {"id":"1","a":"b"}`}},
-		"bare key":    {`[{"id":"k"}]`, []string{"http.response.record.key.form", "value"}, []string{`"k" {"id":"k"}`}},
-		"two keys":    {`[{"id":1,"o":{"n":true}}]`, []string{"http.response.record.key.pointer", "/o/n,/id"}, []string{`{"n":true,"id":1} {"id":1,"o":{"n":true}}`}},
-		"castorm":     {`[{"id":1,"ts":"2020-01-01T00:00:00Z"}]`, []string{"http.response.record.key.pointer", "", "http.response.record.offset.pointer", "key=/id, timestamp=/ts"}, []string{`{"id":1} {"id":1,"ts":"2020-01-01T00:00:00Z"}`}},
-		"fields":      {`[{"id":1,"a":{"b": 2}, "c":null,"d":1.50}]`, []string{"http.response.record.value", "fields"}, []string{`{"id":1} {"id":1,"a":{"b":2},"c":null,"d":1.50}`}},
-		"a number":    {`[1,2]`, []string{"http.response.record.key.pointer", ""}, []string{`1`, `2`}},
+		"xml": {"<?xml version=\"1.0\"?><!-- c --><s:feed xmlns:s=\"urn:x\">\n <item id=\"1\"><name>a &amp; b</name><tag>x</tag><tag>y</tag></item>\n <item id=\"2\">t<![CDATA[<u>]]></item></s:feed>",
+			[]string{"http.response.format", "xml", "http.response.list.pointer", "/feed/item", "http.response.record.key.pointer", "/@id"},
+			[]string{`{"@id":"1"} {"@id":"1","name":"a & b","tag":["x","y"]}`, `{"@id":"2"} {"@id":"2","#text":"t<u>"}`}},
+		"xml, one": {"<feed><item><id>1</id><none/><nil xsi:nil=\"true\" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"/></item></feed>",
+			[]string{"http.response.format", "xml", "http.response.list.pointer", "/feed/item"}, []string{`{"id":"1"} {"id":"1","none":"","nil":null}`}},
+		"xml, jq": {"<feed><item><id>1</id></item><item><id>2</id></item></feed>",
+			[]string{"http.response.format", "xml", "http.response.jq", ".feed.item[] | {id: (.id|tonumber)}"}, []string{`{"id":1} {"id":1}`, `{"id":2} {"id":2}`}},
+		"xml, latin": {"<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><l><i><id>K\xf6ln</id></i></l>",
+			[]string{"http.response.format", "xml", "http.response.list.pointer", "/l/i"}, []string{`{"id":"Köln"} {"id":"Köln"}`}},
+		"bare key": {`[{"id":"k"}]`, []string{"http.response.record.key.form", "value"}, []string{`"k" {"id":"k"}`}},
+		"two keys": {`[{"id":1,"o":{"n":true}}]`, []string{"http.response.record.key.pointer", "/o/n,/id"}, []string{`{"n":true,"id":1} {"id":1,"o":{"n":true}}`}},
+		"castorm":  {`[{"id":1,"ts":"2020-01-01T00:00:00Z"}]`, []string{"http.response.record.key.pointer", "", "http.response.record.offset.pointer", "key=/id, timestamp=/ts"}, []string{`{"id":1} {"id":1,"ts":"2020-01-01T00:00:00Z"}`}},
+		"fields":   {`[{"id":1,"a":{"b": 2}, "c":null,"d":1.50}]`, []string{"http.response.record.value", "fields"}, []string{`{"id":1} {"id":1,"a":{"b":2},"c":null,"d":1.50}`}},
+		"a number": {`[1,2]`, []string{"http.response.record.key.pointer", ""}, []string{`1`, `2`}},
 	} {
 		for _, zip := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
@@ -51,7 +60,7 @@ func TestFormats(t *testing.T) {
 				}
 				r := read(t, all, nil)
 				r.next(len(c.want))
-				if err := r.stop(); err != nil {
+				if err := r.Stop(); err != nil {
 					t.Fatal(err)
 				}
 				same(t, r.records, c.want...)
@@ -79,7 +88,7 @@ func TestAnswerTooLong(t *testing.T) {
 		_, _ = z.Write(bytes.Repeat([]byte(" "), 10<<20))
 		_ = z.Close()
 	})
-	err := read(t, settings(u.url, "http.response.max.bytes", "1MiB"), nil).wait()
+	err := read(t, settings(u.url, "http.response.max.bytes", "1MiB"), nil).Wait()
 	if !connect.IsPermanent(err) || !strings.Contains(err.Error(), "http.response.max.bytes") {
 		t.Errorf("got %v", err)
 	}

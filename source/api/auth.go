@@ -3,7 +3,9 @@ package api
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -23,7 +25,7 @@ type authenticator interface {
 }
 
 // newAuthenticator makes the authenticator that a describes; client sends its requests.
-func newAuthenticator(a *Auth, client *http.Client) authenticator {
+func newAuthenticator(a *Auth, client *http.Client, log *slog.Logger) authenticator {
 	switch a.Type {
 	case "basic":
 		return fixed(func(r *http.Request) { r.SetBasicAuth(a.User, a.Password.Reveal()) })
@@ -32,7 +34,19 @@ func newAuthenticator(a *Auth, client *http.Client) authenticator {
 	case "api_key":
 		return fixed(a.applyKey)
 	case "oauth2_client_credentials", "oauth2":
-		return newToken(a.oauth2(client), func(r *http.Request, token string) { r.Header.Set("Authorization", token) })
+		return newToken(func(ctx context.Context) (string, time.Time, error) {
+			t, err := a.oauth2(ctx, client, "")
+			if err != nil {
+				return "", time.Time{}, err
+			}
+			return t.Type() + " " + t.AccessToken, t.Expiry, nil
+		}, authorize)
+	case refreshType:
+		t := &refreshToken{configured: a.Refresh.Reveal(), file: a.RefreshFile, log: log}
+		t.ask = func(ctx context.Context, refresh string) (*oauth2.Token, error) {
+			return a.oauth2(ctx, client, refresh)
+		}
+		return newToken(t.exchange, authorize)
 	case "session":
 		return newSession(a, client)
 	}
@@ -55,25 +69,32 @@ func (a *Auth) applyKey(r *http.Request) {
 	r.URL.RawQuery = q.Encode()
 }
 
-// oauth2 exchanges client credentials for a token and its end, zero when it has none.
-func (a *Auth) oauth2(client *http.Client) func(context.Context) (string, time.Time, error) {
+// refreshType is the http.auth.type whose refresh token may change: one task has it.
+const refreshType = "oauth2_refresh_token"
+
+func authorize(r *http.Request, token string) { r.Header.Set("Authorization", token) }
+
+// oauth2 exchanges client credentials, or a refresh token unless it is empty, for a token.
+func (a *Auth) oauth2(ctx context.Context, client *http.Client, refresh string) (*oauth2.Token, error) {
 	c := clientcredentials.Config{
 		ClientID: a.ID, ClientSecret: a.Secret.Reveal(), TokenURL: a.TokenURL,
-		Scopes: strings.Fields(a.Scopes), AuthStyle: oauth2.AuthStyleInHeader, EndpointParams: map[string][]string{},
+		Scopes: strings.Fields(a.Scopes), AuthStyle: oauth2.AuthStyleInHeader, EndpointParams: url.Values{},
 	}
-	if a.Mode != "header" {
+	if a.Mode != "header" || a.Secret == "" {
 		c.AuthStyle = oauth2.AuthStyleInParams
 	}
 	for name, value := range a.Further {
 		c.EndpointParams.Set(name, value)
 	}
-	return func(ctx context.Context) (string, time.Time, error) {
-		t, err := c.Token(context.WithValue(ctx, oauth2.HTTPClient, client))
-		if err != nil {
-			return "", time.Time{}, a.tokenError(err)
-		}
-		return t.Type() + " " + t.AccessToken, t.Expiry, nil
+	if refresh != "" {
+		c.EndpointParams.Set("grant_type", "refresh_token")
+		c.EndpointParams.Set("refresh_token", refresh)
 	}
+	t, err := c.Token(context.WithValue(ctx, oauth2.HTTPClient, client))
+	if err != nil {
+		return nil, a.tokenError(err)
+	}
+	return t, nil
 }
 
 // token keeps a credential that is asked for and ends some time.
@@ -166,6 +187,10 @@ func (a *Auth) validate(r *config.Report) {
 		need("http.auth.oauth2.token.url", a.TokenURL == "")
 		need("http.auth.oauth2.client.id", a.ID == "")
 		need("http.auth.oauth2.client.secret", a.Secret == "")
+	case refreshType:
+		need("http.auth.oauth2.token.url", a.TokenURL == "")
+		need("http.auth.oauth2.client.id", a.ID == "")
+		need("http.auth.oauth2.refresh.token", a.Refresh == "" && a.RefreshFile == "")
 	case "session":
 		need("http.auth.session.url", a.LoginURL == "")
 		need("http.auth.session.body", a.LoginBody == "" && a.LoginMethod != http.MethodGet)
@@ -184,7 +209,7 @@ func (a *Auth) validate(r *config.Report) {
 // secrets are the texts that no message may show.
 func (a *Auth) secrets() []string {
 	var all []string
-	for _, s := range []config.Secret{a.Password, a.Bearer, a.APIKey, a.Secret, a.LoginBody} {
+	for _, s := range []config.Secret{a.Password, a.Bearer, a.APIKey, a.Secret, a.Refresh, a.LoginBody} {
 		if len(s) >= 4 {
 			all = append(all, s.Reveal(), "****")
 		}

@@ -117,7 +117,7 @@ func TestRefresh(t *testing.T) {
 				t.Errorf("%d logins for one token", n)
 			}
 			s.given.Add(1) // the token is worth nothing any more
-			r.until("a record with a new token", func() bool { return r.records[len(r.records)-1] == `{"id":3} {"id":3}` })
+			r.Until("a record with a new token", func() bool { return r.records[len(r.records)-1] == `{"id":3} {"id":3}` })
 			if n := s.logins.Load(); n != 2 {
 				t.Errorf("%d logins, want 2", n)
 			}
@@ -127,7 +127,7 @@ func TestRefresh(t *testing.T) {
 			u := serve(t, s.ServeHTTP)
 			all := settings(u.url, c.settings...)
 			all["http.auth.oauth2.token.url"], all["http.auth.session.url"] = u.url+"/login", u.url+"/login"
-			if err := read(t, all, nil).wait(); !connect.IsPermanent(err) || !strings.Contains(err.Error(), "401") {
+			if err := read(t, all, nil).Wait(); !connect.IsPermanent(err) || !strings.Contains(err.Error(), "401") {
 				t.Errorf("got %v", err)
 			}
 			if n := s.logins.Load(); n != 2 {
@@ -144,7 +144,7 @@ func TestLoginFails(t *testing.T) {
 		http.Error(w, "bad credentials "+r.Form.Encode(), http.StatusUnauthorized)
 	})
 	err := read(t, settings(u.url, "http.auth.type", "oauth2", "http.auth.oauth2.client.id", "me", "http.auth.oauth2.client.secret", "s3cret",
-		"http.auth.oauth2.token.url", u.url+"/login", "http.auth.oauth2.client.auth.mode", "body"), nil).wait()
+		"http.auth.oauth2.token.url", u.url+"/login", "http.auth.oauth2.client.auth.mode", "body"), nil).Wait()
 	if !connect.IsPermanent(err) || !strings.Contains(err.Error(), "401") || strings.Contains(err.Error(), "s3cret") {
 		t.Errorf("got %v", err)
 	}

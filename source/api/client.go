@@ -44,7 +44,7 @@ func newClient(c *Config, tasks int, log *slog.Logger) (*client, error) {
 	login := &http.Client{Transport: t, Timeout: c.ConnectTimeout + c.ReadTimeout,
 		// The cookie is in the answer that redirects, and credentials go to nobody else.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	cl.auth = newAuthenticator(&c.Auth, login)
+	cl.auth = newAuthenticator(&c.Auth, login, log)
 	if c.Rate > 0 {
 		cl.limiter = rate.NewLimiter(rate.Limit(c.Rate)/rate.Limit(tasks), max(1, c.Burst/tasks))
 	}

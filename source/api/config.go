@@ -44,7 +44,7 @@ type Request struct {
 
 // Response says where the records are in an answer, and what they are made into.
 type Response struct {
-	Format     string            `yaml:"http.response.format" values:"json,jsonl,csv" doc:"form of the answer: one JSON text, JSON lines, or CSV with a header line; gzip is recognized"`
+	Format     string            `yaml:"http.response.format" values:"json,jsonl,csv,xml" doc:"form of the answer: one JSON text, JSON lines, CSV with a header line, or XML, which pointers and jq see as JSON: /root/item leads to the elements item, which may be one or many; @name is an attribute, #text the text beside attributes, and every value is a string; gzip is recognized"`
 	Delimiter  string            `yaml:"http.response.csv.delimiter" doc:"what separates the columns of CSV"`
 	List       string            `yaml:"http.response.list.pointer" alias:"http.response.data.json.pointer" doc:"JSON Pointer to the list of records, or to a single record; / is the whole answer"`
 	JQ         string            `yaml:"http.response.jq" doc:"jq program that gives the records of an answer, instead of http.response.list.pointer; with pages, one that gives none ends the pass, so filter by a transform rather than here"`

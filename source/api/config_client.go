@@ -8,7 +8,7 @@ import (
 
 // Auth says as whom to ask.
 type Auth struct {
-	Type     string        `yaml:"http.auth.type" alias:"auth.type" values:"none,basic,bearer,api_key,oauth2_client_credentials,oauth2,session" doc:"how requests are authenticated; oauth2 is oauth2_client_credentials"`
+	Type     string        `yaml:"http.auth.type" alias:"auth.type" values:"none,basic,bearer,api_key,oauth2_client_credentials,oauth2,oauth2_refresh_token,session" doc:"how requests are authenticated; oauth2 is oauth2_client_credentials"`
 	User     string        `yaml:"http.auth.user" alias:"connection.user" doc:"user of basic"`
 	Password config.Secret `yaml:"http.auth.password" alias:"connection.password" doc:"password of basic"`
 	Bearer   config.Secret `yaml:"http.auth.bearer.token" alias:"bearer.token" doc:"token of bearer"`
@@ -17,12 +17,14 @@ type Auth struct {
 	APIName  string        `yaml:"http.auth.api.key.name" alias:"api.key.name" doc:"name of the header or parameter that carries it"`
 	APIPlace string        `yaml:"http.auth.api.key.location" alias:"api.key.location" values:"header,query" doc:"where it is carried"`
 
-	TokenURL string            `yaml:"http.auth.oauth2.token.url" alias:"oauth2.token.url" doc:"where client credentials are exchanged for a token"`
-	ID       string            `yaml:"http.auth.oauth2.client.id" alias:"oauth2.client.id" doc:"client that asks"`
-	Secret   config.Secret     `yaml:"http.auth.oauth2.client.secret" alias:"oauth2.client.secret" doc:"its secret"`
-	Scopes   string            `yaml:"http.auth.oauth2.scope" alias:"oauth2.client.scope" doc:"scopes to ask for, with spaces between them"`
-	Mode     string            `yaml:"http.auth.oauth2.client.auth.mode" alias:"oauth2.client.auth.mode,oauth2.client.mode" values:"header,body,url" doc:"where the token request carries client and secret: basic authentication, or the form in its body (url means that too)"`
-	Further  map[string]string `yaml:"http.auth.oauth2.params.*" doc:"further parameters of the token request, such as audience"`
+	TokenURL    string            `yaml:"http.auth.oauth2.token.url" alias:"oauth2.token.url" doc:"where client credentials or a refresh token are exchanged for a token"`
+	ID          string            `yaml:"http.auth.oauth2.client.id" alias:"oauth2.client.id" doc:"client that asks"`
+	Secret      config.Secret     `yaml:"http.auth.oauth2.client.secret" alias:"oauth2.client.secret" doc:"its secret"`
+	Scopes      string            `yaml:"http.auth.oauth2.scope" alias:"oauth2.client.scope" doc:"scopes to ask for, with spaces between them"`
+	Mode        string            `yaml:"http.auth.oauth2.client.auth.mode" alias:"oauth2.client.auth.mode,oauth2.client.mode" values:"header,body,url" doc:"where the token request carries client and secret: basic authentication, or the form in its body (url means that too)"`
+	Refresh     config.Secret     `yaml:"http.auth.oauth2.refresh.token" doc:"refresh token of oauth2_refresh_token, from signing in once; all endpoints are read by one task then"`
+	RefreshFile string            `yaml:"http.auth.oauth2.refresh.token.file" doc:"file on a durable disk that keeps the newest refresh token, for servers that replace it with each use; it counts before the configured one, and is written before a new token is used. Without it a replaced token lives in memory only, and is never put into the offsets topic"`
+	Further     map[string]string `yaml:"http.auth.oauth2.params.*" doc:"further parameters of the token request, such as audience"`
 
 	LoginURL     string        `yaml:"http.auth.session.url" doc:"where session logs in; a cookie that it sets is kept"`
 	LoginMethod  string        `yaml:"http.auth.session.method" values:"POST,GET,PUT" doc:"method of the login"`

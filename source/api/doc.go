@@ -6,4 +6,7 @@
 // records that the next pass will meet again. Out go the records, each page with the state that
 // is true once its records are durable. The cursor moves at the end of a pass, and never beyond
 // the pass's start, because only a whole pass has seen everything that is older.
+//
+// The endpoints of a connector are shared among its tasks. Each has a goroutine that walks, and one
+// more while the page behind the one at hand is on its way.
 package api

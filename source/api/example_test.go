@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -101,4 +103,40 @@ func TestExampleCatalog(t *testing.T) {
 	same(t, r.records, `{"sku":"0"} {"sku":"0"}`, `{"sku":"1"} {"sku":"1"}`, `{"sku":"2"} {"sku":"2"}`, `{"sku":"1","currency":"EUR"} {"amount":2.5,"currency":"EUR","sku":"1"}`)
 	l.remove(1)
 	same(t, r.next(1), `{"sku":"1"} null`)
+}
+
+func TestExampleFeed(t *testing.T) {
+	tokens := &rotating{n: 1}
+	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/oauth/token" {
+			r.URL.Path = "/token"
+			tokens.ServeHTTP(w, r)
+			return
+		}
+		if !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer a") {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		kind, entry := strings.TrimSuffix(r.URL.Path, ".xml"), `<entry id="%s%d"><updated>2026-11-21T00:00:0%dZ</updated></entry>`
+		switch {
+		case r.URL.Query().Has("page"):
+			fmt.Fprintf(w, `<feed>`+entry+`</feed>`, kind, 2, 2)
+		case r.URL.Query().Has("changed_since"):
+			_, _ = io.WriteString(w, `<feed/>`)
+		default:
+			fmt.Fprintf(w, `<feed><next href="?page=2"/>`+entry+`</feed>`, kind, 1, 1)
+		}
+	})
+	t.Setenv("FEED_API", u.url)
+	t.Setenv("FEED_CLIENT", "me")
+	t.Setenv("FEED_REFRESH_TOKEN", "secret-r1")
+	t.Setenv("FEED_TOKEN_FILE", filepath.Join(t.TempDir(), "token"))
+	r := start(t, example(t, "api-feed.yaml"), nil)
+	r.next(4)
+	r.requests(u, 4)
+	var want []string
+	for _, key := range []string{"/contacts1", "/contacts2", "/companies1", "/companies2"} {
+		want = append(want, fmt.Sprintf(`{"@id":"%s"} {"@id":"%[1]s","updated":"2026-11-21T00:00:0%[2]sZ"}`, key, key[len(key)-1:]))
+	}
+	same(t, r.records, want...)
 }

@@ -18,6 +18,7 @@ import (
 
 	"connectd/config"
 	"connectd/connect"
+	"connectd/connect/conform"
 	"connectd/convert"
 	"connectd/record"
 )
@@ -137,18 +138,14 @@ func newSource(t testing.TB, c *Config) *Source {
 
 // reading is a source that runs. What it sends is durable as soon as the test has received it.
 type reading struct {
+	*conform.Run
 	t       testing.TB
-	intake  *connect.Intake
-	cancel  context.CancelFunc
-	done    chan error
 	json    *convert.JSON
 	records []string
 	first   int // records of the first batch
 	failed  []error
 	offsets map[string][]byte
 	history []map[string][]byte // the offsets after each batch
-	err     error
-	ended   bool
 }
 
 // start runs a source from offsets, which may be nil.
@@ -162,12 +159,13 @@ func start(t testing.TB, s *Source, offsets map[string][]byte) *reading {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	r := &reading{t: t, intake: connect.NewIntake("test", 4, maps.Clone(all), s.log), cancel: cancel, done: make(chan error, 1), json: json, offsets: all}
-	go func() { r.done <- s.Run(ctx, r.intake.Task()) }() // ends with cancel; waited for in stop
-	t.Cleanup(func() { r.stop() })
+	r := &reading{t: t, json: json, offsets: all}
+	r.Run = conform.Start(t, s, batches, maps.Clone(all), s.log, r.take)
 	return r
 }
+
+// batches may be on their way at once.
+const batches = 4
 
 // read starts a source with these settings.
 func read(t testing.TB, all map[string]string, offsets map[string][]byte) *reading {
@@ -193,7 +191,7 @@ func (r *reading) take(b *record.Batch) {
 	if r.history = append(r.history, maps.Clone(r.offsets)); len(r.history) == 1 {
 		r.first = len(r.records)
 	}
-	r.intake.Retire(b)
+	r.Intake.Retire(b)
 }
 
 // text is a record as "key value".
@@ -213,32 +211,11 @@ func (r *reading) text(rec *record.Record) string {
 	return strings.TrimSpace(string(key) + " " + string(value))
 }
 
-// until receives until ok says so.
-func (r *reading) until(what string, ok func() bool) {
-	r.t.Helper()
-	limit := time.NewTimer(patience)
-	defer limit.Stop()
-	look := time.NewTicker(5 * time.Millisecond)
-	defer look.Stop()
-	for !ok() {
-		select {
-		case b := <-r.intake.Sent():
-			r.take(b)
-		case r.err = <-r.done:
-			r.ended = true
-			r.t.Fatalf("%s: the source ended with %v", what, r.err)
-		case <-look.C: // ok may look at the server
-		case <-limit.C:
-			r.t.Fatalf("%s: not after %s; %d records: %.600q", what, patience, len(r.records), r.records)
-		}
-	}
-}
-
 // next waits for n more records and returns them.
 func (r *reading) next(n int) []string {
 	r.t.Helper()
 	from := len(r.records)
-	r.until(fmt.Sprintf("%d records", n), func() bool { return len(r.records) >= from+n })
+	r.Until(fmt.Sprintf("%d records", n), func() bool { return len(r.records) >= from+n })
 	return r.records[from:]
 }
 
@@ -246,35 +223,7 @@ func (r *reading) next(n int) []string {
 func (r *reading) requests(u *upstream, n int) {
 	r.t.Helper()
 	want := len(u.requests()) + n
-	r.until(fmt.Sprintf("%d requests", n), func() bool { return len(u.requests()) >= want })
-}
-
-// wait waits for the source to end by itself and returns its error.
-func (r *reading) wait() error {
-	r.t.Helper()
-	limit := time.NewTimer(patience)
-	defer limit.Stop()
-	for !r.ended {
-		select {
-		case b := <-r.intake.Sent():
-			r.take(b)
-		case r.err = <-r.done:
-			r.ended = true
-		case <-limit.C:
-			r.t.Fatalf("the source has not ended after %s", patience)
-		}
-	}
-	for len(r.intake.Sent()) > 0 {
-		r.take(<-r.intake.Sent())
-	}
-	return r.err
-}
-
-// stop stops the source in good order and returns its error.
-func (r *reading) stop() error {
-	r.t.Helper()
-	r.cancel()
-	return r.wait()
+	r.Until(fmt.Sprintf("%d requests", n), func() bool { return len(u.requests()) >= want })
 }
 
 // same checks records, in any order.

@@ -76,10 +76,11 @@ func FuzzAnswer(f *testing.F) {
 	f.Add("json", []byte(`{"data":[{"id":1,"at":"2026-11-21T00:00:00Z"}],"next":"t"}`))
 	f.Add("jsonl", []byte("{\"id\":1}\n{\"id\":2}"))
 	f.Add("csv", []byte("id,at\n1,2"))
+	f.Add("xml", []byte("<data><id a='1'>2</id><id/>x</data>"))
 	e := decode(f, settings("http://localhost", "http.cursor.pointer", "/at", "http.response.list.pointer", "/data")).each[0].settings
 	f.Fuzz(func(t *testing.T, format string, body []byte) {
 		e := e
-		if e.Format = format; format != "jsonl" && format != "csv" {
+		if e.Format = format; format != "jsonl" && format != "csv" && format != "xml" {
 			e.Format = "json"
 		}
 		p, key, err := newPoller(alone, &e)

@@ -189,10 +189,10 @@ func TestResume(t *testing.T) {
 			var offsets map[string][]byte
 			for run := 0; len(records) < 9; run++ {
 				r := read(t, all, offsets)
-				b := <-r.intake.Sent()
-				r.cancel()
+				b := <-r.Intake.Sent()
+				r.Cancel()
 				r.take(b)
-				if err := r.stop(); err != nil {
+				if err := r.Stop(); err != nil {
 					t.Fatal(err)
 				}
 				records = append(records, r.history1(t)...)
@@ -226,12 +226,12 @@ func TestForgottenToken(t *testing.T) {
 	u := serve(t, l.ServeHTTP)
 	r := read(t, incremental(u.url), nil)
 	r.next(7) // the whole pass: no request with a token is on its way any more
-	if err := r.stop(); err != nil {
+	if err := r.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	forget.Store(true)
 	again := read(t, incremental(u.url), r.history[0])
-	again.until("all of them", func() bool { return len(again.records) >= 6 }) // the first one comes again
+	again.Until("all of them", func() bool { return len(again.records) >= 6 }) // the first one comes again
 	seen := map[string]bool{}
 	for _, text := range append(r.records[:r.first], again.records...) {
 		seen[text] = true
@@ -278,7 +278,7 @@ func TestLongPage(t *testing.T) {
 			all := settings(u.url, append([]string{"http.request.params", "limit=100000", "http.response.list.pointer", "/data", "http.timer.interval.millis", "3600000"}, changes...)...)
 			r := read(t, all, nil)
 			r.next(1)
-			if err := r.stop(); err != nil {
+			if err := r.Stop(); err != nil {
 				t.Fatal(err)
 			}
 			if r.first >= len(orders) {

@@ -29,8 +29,8 @@ func TestPaging(t *testing.T) {
 			u := serve(t, l.ServeHTTP)
 			t.Run(name, func(t *testing.T) {
 				r := read(t, settings(u.url+"/orders", append(kind, "http.response.list.pointer", "/data", "http.timer.interval.millis", "3600000")...), nil)
-				r.until("the last page", func() bool { p := r.intake.Progress(); return p != nil && p.Phase == "waiting" })
-				if err := r.stop(); err != nil {
+				r.Until("the last page", func() bool { p := r.Intake.Progress(); return p != nil && p.Phase == "waiting" })
+				if err := r.Stop(); err != nil {
 					t.Fatal(err)
 				}
 				same(t, r.records, texts(l.orders...)...)
@@ -46,7 +46,7 @@ func TestCappedPages(t *testing.T) {
 	r := read(t, settings(u.url, "http.response.list.pointer", "/data", "http.pagination.type", "offset",
 		"http.request.params", "limit=${size}&offset=${offset}", "http.pagination.page.size", "100"), nil)
 	r.next(7)
-	if err := r.stop(); err != nil {
+	if err := r.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	same(t, r.records[:7], texts(l.orders...)...)
@@ -90,7 +90,7 @@ func TestLoops(t *testing.T) {
 				_, _ = w.Write([]byte(`{"data":[{"id":1}],"next":` + c.next + `}`))
 			})
 			r := read(t, settings(u.url, append(c.settings, "http.response.list.pointer", "/data")...), nil)
-			err := r.wait()
+			err := r.Wait()
 			var loop *LoopError
 			if !errors.As(err, &loop) || !connect.IsPermanent(err) {
 				t.Errorf("got %v, want a permanent LoopError", err)
@@ -116,7 +116,7 @@ func TestOtherHost(t *testing.T) {
 			u := serve(t, answer)
 			r := read(t, settings(u.url, "http.response.list.pointer", "/data", "http.auth.type", "bearer", "http.auth.bearer.token", "secret",
 				"http.pagination.type", "next_url", "http.pagination.token.pointer", "/next"), nil)
-			if err := r.wait(); !connect.IsPermanent(err) || !strings.Contains(err.Error(), "another host") {
+			if err := r.Wait(); !connect.IsPermanent(err) || !strings.Contains(err.Error(), "another host") {
 				t.Errorf("got %v", err)
 			}
 			if n := len(stolen.requests()); n > 0 {
@@ -144,7 +144,6 @@ func TestLinkNext(t *testing.T) {
 // TestNextPageAhead has the records of a page wait while the next page is asked for already, where
 // it is known what that is.
 func TestNextPageAhead(t *testing.T) {
-	const batches = 4 // of a reading
 	for name, c := range map[string]struct {
 		settings []string
 		ahead    int

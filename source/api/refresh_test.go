@@ -34,7 +34,7 @@ func TestRefreshModes(t *testing.T) {
 			}
 			same(t, r.next(len(want)), want...)
 			r.requests(u, 8)
-			if err := r.stop(); err != nil {
+			if err := r.Stop(); err != nil {
 				t.Fatal(err)
 			}
 			n := len(r.records)
@@ -59,7 +59,7 @@ func TestRefreshIsBounded(t *testing.T) {
 	l := &list{orders: numbered(0, 20)}
 	u := serve(t, l.ServeHTTP)
 	err := read(t, settings(u.url, "http.response.list.pointer", "/data", "http.pagination.type", "link_header",
-		"http.refresh.mode", "deletes", "http.refresh.max.keys", "19"), nil).wait()
+		"http.refresh.mode", "deletes", "http.refresh.max.keys", "19"), nil).Wait()
 	if err == nil || !strings.Contains(err.Error(), "http.refresh.max.keys") {
 		t.Errorf("got %v", err)
 	}
@@ -80,17 +80,17 @@ func TestETag(t *testing.T) {
 	})
 	r := read(t, settings(u.url), nil)
 	r.next(1)
-	r.until("answers that nothing has changed", func() bool { return unchanged.Load() >= 3 })
+	r.Until("answers that nothing has changed", func() bool { return unchanged.Load() >= 3 })
 	version.Add(1)
 	r.next(1)
-	r.until("answers that nothing has changed", func() bool { return unchanged.Load() >= 6 })
-	if err := r.stop(); err != nil {
+	r.Until("answers that nothing has changed", func() bool { return unchanged.Load() >= 6 })
+	if err := r.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	same(t, r.records, `{"id":0} {"id":0}`, `{"id":1} {"id":1}`)
 	before := unchanged.Load()
 	again := read(t, settings(u.url), r.offsets)
-	again.until("an answer that nothing has changed", func() bool { return unchanged.Load() > before })
+	again.Until("an answer that nothing has changed", func() bool { return unchanged.Load() > before })
 	if len(again.records) > 0 {
 		t.Errorf("got %q again", again.records)
 	}

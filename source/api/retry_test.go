@@ -35,13 +35,7 @@ func bubble(t *testing.T, answer http.HandlerFunc, f func(t *testing.T, u *upstr
 func (r *reading) receive(n int) {
 	r.t.Helper()
 	for len(r.records) < n {
-		select {
-		case b := <-r.intake.Sent():
-			r.take(b)
-		case r.err = <-r.done:
-			r.ended = true
-			r.t.Fatalf("the source ended with %v", r.err)
-		}
+		r.Next()
 	}
 }
 
@@ -88,7 +82,7 @@ func TestRetryAfter(t *testing.T) {
 				if took := time.Since(began); took < c.want || took > c.want+2*time.Second {
 					t.Errorf("asked again after %s, want %s", took, c.want)
 				}
-				r.stop()
+				r.Stop()
 			})
 		})
 	}
@@ -129,13 +123,12 @@ func TestBackoff(t *testing.T) {
 					if times == 3 {
 						r.receive(1)
 						same(t, r.records, `{"id":1} {"id":1}`)
-						r.stop()
+						r.Stop()
 						return
 					}
-					if r.err = <-r.done; r.err == nil || connect.IsPermanent(r.err) {
-						t.Errorf("ended with %v, want an error after which the task restarts", r.err)
+					if err := r.Wait(); err == nil || connect.IsPermanent(err) {
+						t.Errorf("ended with %v, want an error after which the task restarts", err)
 					}
-					r.ended = true
 					if got := asked.Load(); got != 6 { // net/http itself may repeat a request on a kept connection
 						t.Errorf("asked %d times, want 6", got)
 					}
@@ -169,16 +162,14 @@ func TestStatusPolicy(t *testing.T) {
 				r := open(append(c.settings, "http.auth.type", "api_key", "http.auth.api.key", "sesame-open", "http.auth.api.key.location", "query")...)
 				if c.want == "" {
 					synctest.Wait()
-					if len(r.done) > 0 {
-						t.Errorf("ended with %v", <-r.done)
+					if err, ended := r.Ended(); ended {
+						t.Errorf("ended with %v", err)
 					}
-					r.stop()
+					r.Stop()
 					return
 				}
-				r.err = <-r.done
-				r.ended = true
-				if !connect.IsPermanent(r.err) || !strings.Contains(r.err.Error(), c.want) || strings.Contains(r.err.Error(), "sesame") {
-					t.Errorf("got %v, want a permanent error with %q and without the key", r.err, c.want)
+				if err := r.Wait(); !connect.IsPermanent(err) || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "sesame") {
+					t.Errorf("got %v, want a permanent error with %q and without the key", err, c.want)
 				}
 				if n := len(u.requests()); n != 1 {
 					t.Errorf("%d requests, want 1", n)
@@ -213,7 +204,7 @@ func TestSchedules(t *testing.T) {
 						t.Errorf("request %d came after %s, want %s", i, got, want)
 					}
 				}
-				r.stop()
+				r.Stop()
 			})
 		})
 	}

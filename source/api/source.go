@@ -20,8 +20,14 @@ type Source struct {
 	pollers []*poller
 }
 
-// Split gives each endpoint to one of the tasks.
-func (c *Config) Split(most int) int { return min(most, len(c.each)) }
+// Split gives each endpoint to one of the tasks. A refresh token that may be replaced has one task
+// for an owner.
+func (c *Config) Split(most int) int {
+	if c.Type == refreshType {
+		return 1
+	}
+	return min(most, len(c.each))
+}
 
 // New makes the source of one task of the connector that c describes.
 func New(c *Config, e connect.Env) (connect.Source, error) {

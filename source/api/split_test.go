@@ -179,8 +179,8 @@ func TestEndpointNames(t *testing.T) {
 	r := read(t, all, nil)
 	r.next(2)
 	same(t, r.records, `"/v1/a"`, `"/v1/b"`)
-	r.until("both endpoints in the status", func() bool {
-		p := r.intake.Progress()
+	r.Until("both endpoints in the status", func() bool {
+		p := r.Intake.Progress()
 		return p.Phase == "waiting" && p.Detail == "a: 1 records on 1 pages; b: 1 records on 1 pages"
 	})
 }

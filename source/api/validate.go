@@ -159,8 +159,8 @@ func check(name string, e *Endpoint, errorf errorf) {
 	if e.KeyForm == "value" && len(e.Key) > 1 {
 		errorf("http.response.record.key.form", "value needs a single http.response.record.key.pointer, there are %d; write struct", len(e.Key))
 	}
-	if e.JQ != "" && e.Format != "json" {
-		errorf("http.response.jq", "works on JSON answers only; remove it, or http.response.format")
+	if e.JQ != "" && e.Format != "json" && e.Format != "xml" {
+		errorf("http.response.jq", "works on JSON and XML answers only; remove it, or http.response.format")
 	}
 	if e.JQ != "" && e.List != "/" {
 		errorf("http.response.jq", "and http.response.list.pointer both say where the records are; remove one of them")
@@ -211,8 +211,8 @@ func (e *Endpoint) checkPaging(p *poller, errorf errorf) {
 		errorf("http.pagination.token.pointer", "is missing; %s needs it or http.pagination.token.header", e.Paging)
 	case e.TokenPointer != "" && e.TokenHeader != "":
 		errorf("http.pagination.token.header", "is set together with http.pagination.token.pointer; remove one of them")
-	case e.TokenPointer != "" && e.Format != "json":
-		errorf("http.pagination.token.pointer", "works on JSON answers only; write http.pagination.token.header")
+	case e.TokenPointer != "" && e.Format != "json" && e.Format != "xml":
+		errorf("http.pagination.token.pointer", "works on JSON and XML answers only; write http.pagination.token.header")
 	}
 	if e.Paging == "offset" && e.JQ != "" {
 		errorf("http.response.jq", "may leave records out, and http.pagination.type: offset counts them; write http.response.list.pointer, or another type")

@@ -12,7 +12,7 @@ func TestAllocations(t *testing.T) {
 	for _, name := range []string{"rows.jsonl", "rows.csv", "rows.log"} {
 		t.Run(name, func(t *testing.T) {
 			path, _ := benchFile(t, name)
-			c := settings(t, "topic", "rows", "include", path, "file.stable.ms", "0", "poll.interval.ms", "1", "watch", "false")
+			c := settings(t, "topic", "rows", "include", path, "file.stable.ms", "0", "poll.interval.ms", "100", "watch", "false")
 			const warm, batch = benchRows / 2, 1000
 			var before, after runtime.MemStats
 			started := false

@@ -290,3 +290,24 @@ func TestCompression(t *testing.T) {
 	r := start(t, c, nil)
 	r.want(`{"n":"1"}`, `{"n":"2"}`, `{"n":"3"}`, `{"n":"4"}`)
 }
+
+// Files that are old when they are found are left alone; one that was read before is read on.
+func TestIgnoreOlder(t *testing.T) {
+	dir := t.TempDir()
+	old, known := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	write(t, old, "one\n")
+	write(t, known, "two\n")
+	long := time.Now().Add(-48 * time.Hour)
+	if err := os.Chtimes(old, long, long); err != nil {
+		t.Fatal(err)
+	}
+	c := settings(t, fast(dir, "ignore.older.ms", "24h")...)
+	r := start(t, c, nil)
+	r.want("two")
+	r.stop()
+	extend(t, known, "three\n")
+	if err := os.Chtimes(known, long, long); err != nil {
+		t.Fatal(err)
+	}
+	start(t, c, r.offsets).want("three")
+}

@@ -28,7 +28,7 @@ type Selection struct {
 	Pattern   *regexp.Regexp `yaml:"input.file.pattern" alias:"file.filter.regex.pattern" doc:"regular expression that the whole name of a file must match"`
 	Recursive bool           `yaml:"input.path.walk.recursively" alias:"fs.recursive.scan.enable" doc:"read the folders below input.path too; globs with ** always do"`
 	Temporary []string       `yaml:"temporary.names" doc:"globs of names that are left alone: files that are still being written"`
-	Order     string         `yaml:"files.sort.attributes" values:"NameAsc,NameDesc,LastModifiedAsc,LastModifiedDesc,LengthAsc,LengthDesc,name,mtime" doc:"which of several files is read first"`
+	Order     string         `yaml:"files.sort.attributes" alias:"tasks.file.processing.order.by" values:"NameAsc,NameDesc,LastModifiedAsc,LastModifiedDesc,LengthAsc,LengthDesc,name,mtime,URI,LAST_MODIFIED,CONTENT_LENGTH,CONTENT_LENGTH_DESC" doc:"which of several files is read first"`
 	Poll      time.Duration  `yaml:"poll.interval.ms" alias:"empty.poll.wait.ms,fs.listing.interval.ms" doc:"how often the folders are listed; between two listings inotify tells of changes where the file system can. 0 is 500ms for folders and 10s for buckets"`
 	Watch     bool           `yaml:"watch" doc:"use inotify beside polling"`
 
@@ -41,11 +41,12 @@ type Selection struct {
 	Finished     string        `yaml:"finished.path" alias:"cleaner.output.succeeded.path" doc:"folder that finished files are moved to, or s3://bucket/prefix for objects"`
 	ErrorPath    string        `yaml:"error.path" alias:"cleaner.output.failed.path" doc:"folder, or s3://bucket/prefix, that files are moved to which can not be read, when halt.on.error is false"`
 	KeepTree     bool          `yaml:"cleanup.policy.maintain.relative.path" doc:"keep the folders below input.path when a file is moved"`
-	Halt         bool          `yaml:"halt.on.error" doc:"stop when a file can not be read; otherwise it is moved to error.path, or left, and the next one is read"`
+	Halt         bool          `yaml:"halt.on.error" alias:"tasks.halt.on.error" doc:"stop when a file can not be read; otherwise it is moved to error.path, or left, and the next one is read"`
 
 	FinalizeAfter time.Duration `yaml:"finalize.after.ms" doc:"mode tail: take a last line without a line end as complete when nothing followed for so long; 0 for never"`
 	RotateWait    time.Duration `yaml:"rotate.wait.ms" doc:"mode tail: how long a file that was rotated away or deleted is still read from when nothing is added to it"`
-	StartAt       string        `yaml:"read.from" values:"beginning,end" doc:"mode tail: where files that are there at the very first start are read from"`
+	StartAt       string        `yaml:"read.from" alias:"read_from" values:"beginning,end" doc:"mode tail: where files that are there at the very first start are read from"`
+	IgnoreOlder   time.Duration `yaml:"ignore.older.ms" alias:"ignore_older" doc:"leave files alone that are new here and were not written for so long; 0 for none"`
 	Retention     time.Duration `yaml:"state.retention.ms" doc:"how long the position of a file is kept that is no longer there"`
 }
 
@@ -61,7 +62,7 @@ type Bucket struct {
 type Reading struct {
 	Format      string      `yaml:"format" values:"auto,jsonl,json,csv,tsv,lines,parquet,avro" doc:"what is in the files; auto goes by the name: .csv, .tsv, .jsonl, .ndjson, .json, .parquet, .avro, and lines for the others"`
 	ReaderClass string      `yaml:"tasks.reader.class" doc:"FilePulse's class for format: its row readers read lines, its JSON readers json, its Avro and Parquet readers those"`
-	Compression string      `yaml:"compression" alias:"file.compression.type" values:"auto,none" doc:"auto: gzip, zstd and framed snappy are recognised by content"`
+	Compression string      `yaml:"compression" alias:"file.compression.type" values:"auto,none,gzip,zstd,snappy" doc:"gzip, zstd and framed snappy are recognised by content, whichever of them is written here; none reads files as they are"`
 	Charset     string      `yaml:"file.charset" alias:"csv.file.charset,file.encoding" doc:"character set of the files; a byte order mark wins over it"`
 	NotUTF8     string      `yaml:"invalid.characters" values:"fail,replace,keep,skip" doc:"what a record does that is not UTF-8: fail (errors.tolerance decides), be written with U+FFFD, be kept as it is, or be left out"`
 	MaxLine     config.Size `yaml:"max.line.bytes" doc:"longest record"`
@@ -101,7 +102,7 @@ type CSV struct {
 // Records says what records look like.
 type Records struct {
 	Topic     string   `yaml:"topic" alias:"kafka.topic" required:"true" doc:"topic that the records go to"`
-	KeyFields []string `yaml:"key.fields" doc:"columns or JSON members that make the key: one is the key itself, several are an object"`
+	KeyFields []string `yaml:"key.fields" alias:"schema.generation.key.fields" doc:"columns or JSON members that make the key: one is the key itself, several are an object"`
 	Timestamp string   `yaml:"timestamp.mode" values:"PROCESS_TIME,FILE_TIME,FIELD,process,file,field" doc:"time of the records: when they were read, when the file was written, or what timestamp.field says"`
 	TimeField string   `yaml:"timestamp.field" alias:"csv.timestamp.field" doc:"column or JSON member with the record's time, in ISO 8601 or milliseconds since 1970"`
 	Metadata  string   `yaml:"metadata.location" values:"HEADERS,NONE" doc:"put file.name, file.path, file.offset and file.line into headers of each record"`
@@ -114,7 +115,17 @@ type Ignored struct {
 	RFC4180     string `yaml:"csv.rfc.4180.parser.enabled" noeffect:"CSV is always read as RFC 4180 has it"`
 	KeepEmpty   string `yaml:"csv.ignore.quotations" noeffect:"quotes are read as RFC 4180 has them; set csv.quote.char to 0 for none"`
 	SchemaGen   string `yaml:"schema.generation.enabled" noeffect:"columns are text unless csv.types or csv.sample.rows says otherwise"`
-	SchemaKey   string `yaml:"schema.generation.key.fields" noeffect:"write key.fields"`
+	KeyName     string `yaml:"schema.generation.key.name" noeffect:"keys have no schema name"`
+	ValueName   string `yaml:"schema.generation.value.name" noeffect:"values have no schema name"`
+	Spaces      string `yaml:"csv.ignore.leading.whitespace" noeffect:"spaces are a part of a value, as RFC 4180 has it"`
+	Return      string `yaml:"csv.keep.carriage.return" noeffect:"a carriage return ends a row only before a line feed"`
+	Verify      string `yaml:"csv.verify.reader" noeffect:"nothing needs it"`
+	MaxFiles    string `yaml:"max.scheduled.files" noeffect:"files are read one after the other, see parallel.files"`
+	FirstBuffer string `yaml:"buffer.initial.bytes.size" noeffect:"buffers are sized by max.line.bytes"`
+	LeastRead   string `yaml:"min.read.records" noeffect:"what is there is sent at once"`
+	ReadWait    string `yaml:"read.max.wait.ms" noeffect:"a task waits until there is something"`
+	Partitioner string `yaml:"task.partitioner.class" noeffect:"one task reads several files at the same time, see parallel.files"`
+	Reconfigure string `yaml:"allow.tasks.reconfiguration.after.timeout.ms" noeffect:"there is nothing to reconfigure: one task reads all files"`
 	TaskCount   string `yaml:"task.partitioner" noeffect:"one task reads several files at the same time, see parallel.files"`
 	TaskCountN  string `yaml:"task.count" noeffect:"one task reads several files at the same time, see parallel.files"`
 	TaskIndex   string `yaml:"task.index" noeffect:"one task reads several files at the same time, see parallel.files"`

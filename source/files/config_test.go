@@ -43,6 +43,7 @@ func TestConfigErrors(t *testing.T) {
 		"ranges and tail":  {[]string{"topic", "t", "input.path", "/in", "mode", "tail", "parallel.ranges", "2"}, "parallel.ranges: is for mode complete"},
 		"ranges of JSON":   {[]string{"topic", "t", "input.path", "/in", "format", "json", "parallel.ranges", "2"}, "parallel.ranges: has no effect here"},
 		"no ranges":        {[]string{"topic", "t", "input.path", "/in", "parallel.ranges", "0"}, "parallel.ranges: is 0"},
+		"ignore older":     {[]string{"topic", "t", "input.path", "/in", "ignore.older.ms", "-1h"}, "ignore.older.ms: is negative"},
 		"unknown":          {[]string{"topic", "t", "input.path", "/in", "includes", "*"}, "did you mean include?"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -65,14 +66,20 @@ func TestIncumbents(t *testing.T) {
 		"FileStream": {"org.apache.kafka.connect.file.FileStreamSourceConnector", []string{"file", "/var/log/app.csv", "topic", "t", "batch.size", "2000"}, "tail", "lines", "none"},
 		"spooldir CSV": {"com.github.jcustenborder.kafka.connect.spooldir.SpoolDirCsvSourceConnector", []string{
 			"topic", "t", "input.path", "/in", "finished.path", "/done", "error.path", "/bad", "input.file.pattern", `^.*\.dat$`, "halt.on.error", "false",
-			"csv.first.row.as.header", "true", "csv.separator.char", "44", "csv.null.field.indicator", "EMPTY_SEPARATORS", "cleanup.policy", "MOVE", "empty.poll.wait.ms", "500", "file.minimum.age.ms", "0"}, "complete", "csv", "move"},
+			"csv.first.row.as.header", "true", "csv.separator.char", "44", "csv.null.field.indicator", "EMPTY_SEPARATORS", "cleanup.policy", "MOVE", "empty.poll.wait.ms", "500", "file.minimum.age.ms", "0",
+			"schema.generation.enabled", "true", "schema.generation.key.fields", "id", "schema.generation.value.name", "Row", "csv.ignore.leading.whitespace", "true", "csv.verify.reader", "true"}, "complete", "csv", "move"},
 		"spooldir JSON":  {"SpoolDirSchemaLessJsonSourceConnector", []string{"topic", "t", "input.path", "/in"}, "complete", "json", "none"},
 		"spooldir Avro":  {"SpoolDirAvroSourceConnector", []string{"topic", "t", "input.path", "/in"}, "complete", "avro", "none"},
 		"spooldir lines": {"SpoolDirLineDelimitedSourceConnector", []string{"topic", "t", "input.path", "/in", "cleanup.policy", "DELETE"}, "complete", "lines", "delete"},
 		"FilePulse": {"io.streamthoughts.kafka.connect.filepulse.source.FilePulseSourceConnector", []string{
-			"topic", "t", "fs.listing.directory.path", "/in", "fs.listing.interval.ms", "10000", "file.filter.regex.pattern", `.*\.log$`,
+			"topic", "t", "fs.listing.directory.path", "/in", "fs.listing.interval.ms", "10000", "tasks.halt.on.error", "false", "tasks.file.processing.order.by", "LAST_MODIFIED", "max.scheduled.files", "1000", "file.filter.regex.pattern", `.*\.log$`,
 			"fs.cleanup.policy.class", "io.streamthoughts.kafka.connect.filepulse.fs.clean.DeleteCleanupPolicy",
 			"tasks.reader.class", "io.streamthoughts.kafka.connect.filepulse.fs.reader.LocalRowFileInputReader"}, "complete", "lines", "delete"},
+		"FilePulse S3": {"io.streamthoughts.kafka.connect.filepulse.source.FilePulseSourceConnector", []string{
+			"topic", "t", "fs.listing.class", "io.streamthoughts.kafka.connect.filepulse.fs.AmazonS3FileSystemListing", "aws.s3.bucket.name", "b", "aws.s3.bucket.prefix", "in/",
+			"aws.s3.region", "eu-west-3", "aws.access.key.id", "k", "aws.secret.access.key", "s", "aws.s3.service.endpoint", "http://127.0.0.1:1", "aws.s3.path.style.access.enabled", "true",
+			"fs.cleanup.policy.class", "io.streamthoughts.kafka.connect.filepulse.fs.clean.AmazonS3DeleteCleanupPolicy",
+			"tasks.reader.class", "io.streamthoughts.kafka.connect.filepulse.fs.reader.AmazonS3AvroFileInputReader"}, "complete", "avro", "delete"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := settings(t, test.settings...)

@@ -17,9 +17,22 @@ import (
 // positions in it, so that a file keeps its position when it is compressed after a rotation.
 type content struct {
 	io.Reader
-	file  blob
-	plain bool // a position in the content is one in the file
-	close func()
+	file   blob
+	packed *counted // what decompression reads; nil when the file is not compressed
+	plain  bool     // a position in the content is one in the file
+	close  func()
+}
+
+// counted counts what is read.
+type counted struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
 }
 
 // magics are how compressed files begin.
@@ -71,13 +84,13 @@ func (s *Source) newContent(f blob) (*content, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	if s.config.Compression == "auto" {
+	if s.config.Compression != "none" {
 		for _, m := range magics {
 			if !bytes.HasPrefix(begin[:n], m.begin) {
 				continue
 			}
-			c.plain = false
-			if c.Reader, c.close, err = m.open(f); err != nil {
+			c.plain, c.packed = false, &counted{r: f}
+			if c.Reader, c.close, err = m.open(c.packed); err != nil {
 				return nil, fmt.Errorf("decompress: %w", err)
 			}
 			break

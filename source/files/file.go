@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,6 +44,7 @@ type file struct {
 
 	seen    entry // as listed last
 	last    state // state when no reader had it last
+	inside  int64 // within then
 	stored  bool  // there is a state of it in the offsets, or on its way
 	phase   phase
 	changed time.Time // when size or time were last seen to change, or what is left was read
@@ -233,13 +235,22 @@ func (s *Source) newFormat(f *file) (format, error) {
 	return &plain, nil
 }
 
+// packedSuffixes are what compressing adds to the name of a file.
+var packedSuffixes = []string{".gz", ".gzip", ".zst", ".zstd", ".sz", ".snappy"}
+
+// packs says whether path is the name that compressing the file at from gives.
+func packs(path, from string) bool {
+	suffix, ok := strings.CutPrefix(path, from)
+	return ok && slices.Contains(packedSuffixes, suffix)
+}
+
 // formatOf is the format of the file at path.
 func formatOf(c *Config, path string) string {
 	if c.Format != "auto" {
 		return c.Format
 	}
 	name := strings.ToLower(filepath.Base(path))
-	for _, packed := range []string{".gz", ".gzip", ".zst", ".zstd", ".sz", ".snappy"} {
+	for _, packed := range packedSuffixes {
 		name = strings.TrimSuffix(name, packed)
 	}
 	switch filepath.Ext(name) {

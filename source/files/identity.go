@@ -108,7 +108,7 @@ func (s *Source) vote(l *look, st *state) vote {
 		// content. What is tailed is mostly rotated, and then a new file with the old name
 		// begins as the old one did: a short begin proves nothing.
 		v = byPath
-	case enough && !st.Done:
+	case (enough || packs(e.path, st.Path)) && !st.Done:
 		v = byContent // compressed after a rotation, or copied and truncated
 	default:
 		return other
@@ -206,6 +206,10 @@ func (r *run) original(f *file) *file {
 		}
 		if same, ok := r.copied(l, g, f.copies == g); ok {
 			f.proven = max(f.proven, same)
+			return g
+		}
+		// Too little was read of it to tell; what compressing makes of it has its name.
+		if short := g.last.Offset < int64(r.config.Fingerprint); short && packs(f.seen.path, g.seen.path) && (len(l.begin) < g.last.Head.N || l.begins(&g.last)) {
 			return g
 		}
 	}

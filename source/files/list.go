@@ -4,9 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
-
-	"connectd/record"
 )
 
 // scan lists the files, finds out which of them are known, and decides what is to be read.
@@ -26,7 +25,7 @@ func (r *run) scan(ctx context.Context) error {
 	for _, f := range append([]*file{}, r.files...) {
 		r.decide(f, now)
 	}
-	r.report()
+	r.report(now)
 	return nil
 }
 
@@ -125,8 +124,17 @@ func (r *run) identify(unknown []entry, now time.Time) {
 	if len(unknown) == 0 {
 		return
 	}
+	var lost []*file
+	for _, f := range r.files {
+		if !f.lost.IsZero() && f.phase != queued {
+			lost = append(lost, f)
+		}
+	}
 	var looks []*look
 	for _, e := range unknown {
+		if r.ignores(e, lost, now) {
+			continue
+		}
 		l, err := r.lookAt(e)
 		if err != nil {
 			if missing(err) {
@@ -135,12 +143,6 @@ func (r *run) identify(unknown []entry, now time.Time) {
 			l = &look{entry: e} // its reader meets the error again and reports it
 		}
 		looks = append(looks, l)
-	}
-	var lost []*file
-	for _, f := range r.files {
-		if !f.lost.IsZero() && f.phase != queued {
-			lost = append(lost, f)
-		}
 	}
 	for i, f := range r.assign(looks, lost) {
 		if f == nil {
@@ -154,6 +156,16 @@ func (r *run) identify(unknown []entry, now time.Time) {
 			r.finish(f) // cleaned up before, or about to be
 		}
 	}
+}
+
+// ignores says whether e is older than files are read, and none that was read before.
+func (r *run) ignores(e entry, lost []*file, now time.Time) bool {
+	if r.config.IgnoreOlder == 0 || now.Sub(e.mtime) <= r.config.IgnoreOlder {
+		return false
+	}
+	return !slices.ContainsFunc(lost, func(f *file) bool {
+		return f.state.Path == e.path || e.inode != 0 && f.state.Inode == e.inode && f.state.Dev == e.dev
+	})
 }
 
 // add makes a file known that is new.
@@ -176,8 +188,8 @@ func (r *run) beginAt(f *file, at int64) {
 		r.log.Warn("file is read from its begin", "path", f.seen.path, "err", err)
 		return
 	}
-	f.state, f.last, f.stored = st, st, true
-	r.notices = append(r.notices, notice{offset: record.SourceOffset{Partition: f.partition, Offset: st.append(nil)}})
+	f.state, f.last = st, st
+	r.keep(f)
 }
 
 // begin is where a new file is read from: behind what Kafka's FileStreamSource has read of it,
@@ -230,8 +242,11 @@ func (r *run) decide(f *file, now time.Time) {
 			f.phase = waiting // somebody has added to it
 		}
 	case held:
-		if !f.copies.lost.IsZero() && f.copies.phase != queued {
-			r.inherit(f, f.copies) // what it is a copy of was removed, not truncated
+		if !f.copies.lost.IsZero() { // what it is a copy of was removed, not truncated
+			before := f.copies
+			if before.phase != queued && r.inherit(f, before) && before.phase == gone { // queued: it is known later up to where
+				r.forget(before)
+			}
 			return
 		}
 		if quiet > r.config.RotateWait || r.original(f) != f.copies {

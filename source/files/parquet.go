@@ -21,6 +21,7 @@ type parquetRows struct {
 	out     *output
 	content *content
 	size    int64
+	total   int64 // rows
 	head    []byte
 	schema  *record.Schema
 	columns []parquetColumn
@@ -73,7 +74,7 @@ func newParquet(s *Source, f *file) (*parquetRows, error) {
 		p.schema.Fields = append(p.schema.Fields, record.Field{Name: field.Name(), Schema: schema})
 		p.columns = append(p.columns, read)
 	}
-	p.groups = open.RowGroups()
+	p.groups, p.total = open.RowGroups(), open.NumRows()
 	p.in.line, p.in.lines = f.state.Line, f.state.Line
 	return p, p.seek(f.state.Line)
 }
@@ -179,6 +180,8 @@ func parquetType(t parquet.Type) (*record.Schema, parquetColumn, error) {
 		return parquetInt32(logical, named)
 	case parquet.Int64:
 		return parquetInt64(logical, named)
+	case parquet.Int96:
+		return named(record.Int64Type, record.MicroTimestampName), parquetInt96, nil
 	case parquet.ByteArray, parquet.FixedLenByteArray:
 		return parquetBytes(logical, named)
 	}
@@ -202,6 +205,15 @@ func parquetInt32(logical pq.LogicalTypeValue, named func(record.Type, string) *
 		}
 	}
 	return &record.Schema{Type: record.Int32Type}, read, nil
+}
+
+// parquetInt96 is a timestamp as Spark, Hive and Impala have written it: nanoseconds of the day, and
+// the Julian day.
+func parquetInt96(_ *record.Batch, v parquet.Value) (record.Value, error) {
+	const epoch = 2440588 // 1970-01-01
+	n := v.Int96()
+	nanos, day := int64(uint64(n[1])<<32|uint64(n[0])), int64(n[2])
+	return record.OfInt((day-epoch)*86_400_000_000 + nanos/1000), nil
 }
 
 var errUnsigned = errors.New("the number is beyond 63 bits")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/deprecated"
 )
 
 type parquetOrder struct {
@@ -24,6 +25,8 @@ type parquetOrder struct {
 	Payload []byte    `parquet:"payload"`
 	Key     [16]byte  `parquet:"key,uuid"`
 	Count   uint32    `parquet:"count"`
+
+	Old deprecated.Int96 `parquet:"old"`
 }
 
 func parquetFile(t *testing.T, rows ...parquetOrder) string {
@@ -42,12 +45,12 @@ func parquetFile(t *testing.T, rows ...parquetOrder) string {
 func TestParquet(t *testing.T) {
 	note := "x"
 	text := parquetFile(t,
-		parquetOrder{ID: 1, Name: "one", Note: &note, Price: -1250, At: time.Date(2026, 11, 21, 1, 2, 3, 456000, time.UTC), Day: 20778, Weight: 1.5, Small: 0.25, Open: true, Payload: []byte{1, 2}, Key: [16]byte{1, 2, 3}, Count: 4_000_000_000},
+		parquetOrder{ID: 1, Name: "one", Note: &note, Price: -1250, At: time.Date(2026, 11, 21, 1, 2, 3, 456000, time.UTC), Day: 20778, Weight: 1.5, Small: 0.25, Open: true, Payload: []byte{1, 2}, Key: [16]byte{1, 2, 3}, Count: 4_000_000_000, Old: deprecated.Int96{2e9, 0, 2440589}},
 		parquetOrder{ID: 2, At: time.Unix(0, 0).UTC()})
 	all := readAll(t, "a.parquet", text, "key.fields", "id")
 	want := []string{
-		`{"id":1,"name":"one","note":"x","price":-12.50,"at":1795222923000456,"day":20778,"weight":1.5,"small":0.25,"open":true,"payload":"AQI=","key":"01020300-0000-0000-0000-000000000000","count":4000000000}`,
-		`{"id":2,"name":"","note":null,"price":0.00,"at":0,"day":0,"weight":0.0,"small":0.0,"open":false,"payload":"","key":"00000000-0000-0000-0000-000000000000","count":0}`,
+		`{"id":1,"name":"one","note":"x","price":-12.50,"at":1795222923000456,"day":20778,"weight":1.5,"small":0.25,"open":true,"payload":"AQI=","key":"01020300-0000-0000-0000-000000000000","count":4000000000,"old":86402000000}`,
+		`{"id":2,"name":"","note":null,"price":0.00,"at":0,"day":0,"weight":0.0,"small":0.0,"open":false,"payload":"","key":"00000000-0000-0000-0000-000000000000","count":0,"old":-210866803200000000}`,
 	}
 	for i, w := range want {
 		if i >= len(all) || all[i].value != w || all[i].err != nil || all[i].key != fmt.Sprint(i+1) {

@@ -144,13 +144,13 @@ func order(files []entry, by string) {
 	switch by {
 	case "NameDesc":
 		less = func(a, b entry) int { return name(b, a) }
-	case "LastModifiedAsc", "mtime":
+	case "LastModifiedAsc", "mtime", "LAST_MODIFIED":
 		less = func(a, b entry) int { return cmp.Or(a.mtime.Compare(b.mtime), name(a, b)) }
 	case "LastModifiedDesc":
 		less = func(a, b entry) int { return cmp.Or(b.mtime.Compare(a.mtime), name(a, b)) }
-	case "LengthAsc":
+	case "LengthAsc", "CONTENT_LENGTH":
 		less = func(a, b entry) int { return cmp.Or(cmp.Compare(a.size, b.size), name(a, b)) }
-	case "LengthDesc":
+	case "LengthDesc", "CONTENT_LENGTH_DESC":
 		less = func(a, b entry) int { return cmp.Or(cmp.Compare(b.size, a.size), name(a, b)) }
 	}
 	slices.SortStableFunc(files, less)

@@ -70,6 +70,7 @@ type run struct {
 	scanned bool     // there was a listing
 	watch   *watch
 	pace    pace
+	logged  time.Time // when the log was told of it last
 
 	sending sync.Mutex // so that marks and batches go out in one order
 	marks   uint64
@@ -137,7 +138,9 @@ func (r *run) loop(ctx context.Context) error {
 		if err := r.cleanup(); err != nil {
 			return err
 		}
-		r.dispatch()
+		if len(r.notices) == 0 { // a position that is noted must not follow a later one of the same file
+			r.dispatch()
+		}
 		var free <-chan *record.Batch
 		if len(r.notices) > 0 {
 			free = r.task.Free()
@@ -203,7 +206,7 @@ func (r *run) returned(f *file) error {
 	if f.state.Offset != f.last.Offset {
 		f.changed = time.Now()
 	}
-	f.last = f.state
+	f.last, f.inside = f.state, f.within()
 	m := f.met
 	switch {
 	case m.stopped:
@@ -250,36 +253,51 @@ func (r *run) restart(f *file) {
 	f.state, f.last, f.stored = state{}, state{}, false
 	r.name(f, nil)
 	r.files = append(r.files, before)
-	for _, c := range append([]*file{}, r.files...) {
-		if c.phase == held && c.copies == f {
-			r.inherit(c, before)
-		}
+	if r.bequeath(f, before) {
+		r.forget(before)
 	}
 	f.changed = time.Now()
 	r.enqueue(f, ask{})
 }
 
-// inherit gives the position of a truncated file to its copy. The copy may have less than was
-// read: then what is proven to be the same is not read again.
-func (r *run) inherit(c, before *file) {
+// bequeath gives the position that f had, which is that of before, to the copies of f that are
+// held. It says whether one has taken it over.
+func (r *run) bequeath(f, before *file) (taken bool) {
+	for _, c := range r.files {
+		if c.phase == held && c.copies == f && r.inherit(c, before) {
+			taken = true
+		}
+	}
+	return taken
+}
+
+// inherit gives the position of a file to its copy, and says whether there is one. The copy may
+// have less than was read: then what is proven to be the same is not read again.
+func (r *run) inherit(c, before *file) bool {
 	position := c.proven
 	c.copies, c.proven, c.phase, c.changed = nil, 0, waiting, time.Now()
-	if l, err := r.lookAt(c.seen); err == nil && before.state.Offset >= int64(r.config.Fingerprint) && r.continues(l, &before.state) {
+	enough := before.state.Offset >= int64(r.config.Fingerprint) || packs(c.seen.path, before.state.Path)
+	if l, err := r.lookAt(c.seen); err == nil && enough && r.continues(l, &before.state) {
 		position = before.state.Offset
 	}
 	if position == 0 {
-		return
+		return false
 	}
 	st, err := r.stateAt(c.seen, position, before.state.Line)
 	if err != nil {
-		r.log.Warn("copy of a truncated file is read from its begin", "path", c.seen.path, "err", err)
-		return
+		r.log.Warn("copy of a file is read from its begin", "path", c.seen.path, "err", err)
+		return false
 	}
 	st.Header, st.Types = before.state.Header, before.state.Types
 	c.state, c.last = st, st
-	if before.phase == gone {
-		r.forget(before)
-	}
+	r.keep(c)
+	return true
+}
+
+// keep notes the position of a file of which nothing was read.
+func (r *run) keep(f *file) {
+	f.stored = true
+	r.notices = append(r.notices, notice{offset: record.SourceOffset{Partition: f.partition, Offset: f.state.append(nil)}})
 }
 
 // stateAt is the state of a file that is taken as read up to a position.
@@ -334,9 +352,10 @@ type notice struct {
 	file   *file // done with it; nil when it is forgotten
 }
 
-// forget removes what is stored of f, and f.
+// forget removes what is stored of f, and f. Copies of it get its position with the same batch.
 func (r *run) forget(f *file) {
 	f.close()
+	r.bequeath(f, f)
 	if f.stored {
 		r.notices = append(r.notices, notice{offset: record.SourceOffset{Partition: f.partition}})
 	}

@@ -251,6 +251,30 @@ func packed(t testing.TB, text string) string {
 	return b.String()
 }
 
+// A file and what compressing makes of it, both found at once and not read yet, are one; two that
+// differ are both read.
+func TestTailGzipBesideOriginal(t *testing.T) {
+	for _, text := range []string{"a short one\n", strings.Repeat("a long line\n", 500)} {
+		dir := t.TempDir()
+		original := filepath.Join(dir, "app.log.1")
+		write(t, original, text)
+		write(t, original+".gz", packed(t, text))
+		write(t, filepath.Join(dir, "other.log"), "one\n")
+		write(t, filepath.Join(dir, "other.log.gz"), packed(t, "two\n"))
+		c := settings(t, fast(dir, "mode", "tail", "rotate.wait.ms", "500")...)
+		r := start(t, c, nil)
+		want := append(strings.Split(strings.TrimSuffix(text, "\n"), "\n"), "one")
+		r.until("the originals", func() bool { return len(r.all) >= len(want) })
+		if err := os.Remove(original); err != nil {
+			t.Fatal(err)
+		}
+		r.wantAny(append(want, "two")...)
+		r.until("the compressed one takes the place", func() bool { return strings.Contains(r.state(), original+".gz") })
+		r.stop()
+		start(t, c, r.offsets).wantAny()
+	}
+}
+
 func TestTailReadFromEnd(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "app.log")

@@ -54,6 +54,9 @@ func (c *Config) validateSelection(r *config.Report) {
 	if c.Poll < 0 {
 		r.Errorf("poll.interval.ms", "is not a pause; write 1 or more, or 0 for the default")
 	}
+	if c.IgnoreOlder < 0 {
+		r.Errorf("ignore.older.ms", "is negative; write how long a file may be untouched, such as 24h, or 0")
+	}
 	if c.Fingerprint < 16 || c.Fingerprint > 1<<20 {
 		r.Errorf("fingerprint.bytes", "is %s; write a size from 16 bytes to 1MiB", c.Fingerprint)
 	}

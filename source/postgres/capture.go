@@ -13,6 +13,7 @@ type capture struct {
 	schemasIn, schemasOut patterns
 	columnsIn, columnsOut patterns
 	snapshot              patterns
+	signal                name // table of signals; zero for none
 	keys                  []keyRule
 	builtin               bool      // leave out spatial_ref_sys
 	skip                  [256]bool // by operation letter
@@ -46,6 +47,11 @@ func newCapture(c *Config) (*capture, error) {
 		return nil, err
 	}
 	w.keys = keys
+	if c.SignalTable != "" {
+		if w.signal, err = parseName(c.SignalTable); err != nil {
+			return nil, err
+		}
+	}
 	for _, op := range c.SkippedOps {
 		if len(op) == 1 {
 			w.skip[op[0]] = true
@@ -78,8 +84,13 @@ func parseKeyColumns(text string) ([]keyRule, error) {
 	return rules, nil
 }
 
-// table says whether the table is captured.
-func (w *capture) table(schema, name string) bool {
+// table says whether the table is captured: it is listed, or the one of the signals.
+func (w *capture) table(schema, table string) bool {
+	return w.listed(schema, table) || w.signal == (name{schema, table})
+}
+
+// listed says whether the include and exclude lists choose the table.
+func (w *capture) listed(schema, name string) bool {
 	if system(schema) || w.builtin && name == "spatial_ref_sys" {
 		return false
 	}
@@ -102,9 +113,13 @@ func (w *capture) column(schema, table, name string) bool {
 	return (len(w.columnsIn) == 0 || w.columnsIn.match(full)) && !w.columnsOut.match(full)
 }
 
-// inSnapshot says whether a captured table's rows are read before streaming.
-func (w *capture) inSnapshot(schema, name string) bool {
-	return len(w.snapshot) == 0 || w.snapshot.match(schema+"."+name)
+// inSnapshot says whether a captured table's rows are read before streaming. Old signals are not,
+// unless their table is listed.
+func (w *capture) inSnapshot(schema, table string) bool {
+	if w.signal == (name{schema, table}) && !w.listed(schema, table) {
+		return false
+	}
+	return len(w.snapshot) == 0 || w.snapshot.match(schema+"."+table)
 }
 
 // key is the key that message.key.columns gives the table; nil for its own.

@@ -20,6 +20,10 @@ type relation struct {
 	pages     int64
 	rows      int64 // estimate
 	keyed     bool  // has a primary key
+
+	// Of what the publication sends, see restrict.
+	columns []string // nil for all
+	filter  string   // an SQL condition of the rows, "" for all
 }
 
 // String is schema.table.

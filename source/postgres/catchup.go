@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"connectd/connect"
@@ -98,9 +96,9 @@ func (st *stream) drainBacklog(ctx context.Context) error {
 	for began, sum := time.Now(), 0; ; {
 		s.log.Info("reading the backlog", "slot", s.config.Slot, "lsn", st.pos.commit.String(), "upto", upto.String(), "end", b.end.String())
 		st.report("catching up", fmt.Sprintf("reading slot %q up to %s by SQL, %d MB of WAL behind", s.config.Slot, upto, (b.end-st.pos.commit)>>20))
-		n, err := st.peek(ctx, conn, upto)
+		n, reached, err := st.read(ctx, conn, upto)
 		if err == nil {
-			err = st.settle(ctx, upto)
+			err = st.settle(ctx, reached)
 		}
 		if err != nil {
 			return err
@@ -129,6 +127,9 @@ func (st *stream) drainBacklog(ctx context.Context) error {
 
 // look finds out whether a stream whose changes are old has a backlog.
 func (st *stream) look(ctx context.Context, now time.Time) {
+	if len(st.spools.open) > 0 { // to leave now would mean to get all of it again
+		return
+	}
 	if !st.reader.behind || st.behind || !st.source.bySQL() || st.refused || now.Before(st.looked.Add(lookEvery)) {
 		return
 	}
@@ -139,59 +140,6 @@ func (st *stream) look(ctx context.Context, now time.Time) {
 		return
 	}
 	st.behind = st.source.next(b, st.pos.commit) != 0
-}
-
-// connectBacklog opens the connection for reads of the slot.
-func (s *Source) connectBacklog(ctx context.Context) (*pgx.Conn, error) {
-	conn, err := s.connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	// A server that decodes does not notice that we are gone, and the slot stays in use. Servers
-	// before 14, and on some systems, do not have the setting.
-	_, _ = conn.Exec(ctx, "SET client_connection_check_interval = '500ms'")
-	return conn, nil
-}
-
-// peek handles the messages of all transactions that are committed between st.pos and upto, and
-// returns how many messages there were. The slot stays where it is.
-func (st *stream) peek(ctx context.Context, conn *pgx.Conn, upto LSN) (n int, err error) {
-	sql, err := st.peekSQL(upto)
-	if err != nil {
-		return 0, err
-	}
-	st.resume, st.tx = st.pos, transaction{}
-	var failed error // of our own side
-	read := peeked{handle: func(lsn LSN, data []byte) error {
-		n++
-		failed = st.take(ctx, lsn, data)
-		return failed
-	}}
-	err = st.source.whenFree(ctx, func() error {
-		_, err := conn.PgConn().CopyTo(ctx, &read, sql)
-		return err
-	})
-	switch {
-	case failed != nil:
-		return n, failed
-	case err != nil:
-		return n, fmt.Errorf("read slot %q up to %s: %w", st.source.config.Slot, upto, shortened(err))
-	}
-	return n, nil
-}
-
-// peekSQL gives the messages in COPY's binary format, those of each transaction after its commit.
-func (st *stream) peekSQL(upto LSN) (string, error) {
-	options, err := st.decoding("proto_version '1'")
-	if err != nil {
-		return "", err
-	}
-	for i, o := range options {
-		name, value, _ := strings.Cut(o, " ")
-		options[i] = literal(strings.Trim(name, `"`)) + ", " + value
-	}
-	return fmt.Sprintf("COPY (SELECT lsn, data FROM pg_logical_slot_peek_binary_changes(%s, %s, NULL, %s)) TO STDOUT (FORMAT binary)",
-		literal(st.source.config.Slot), literal(upto.String()), strings.Join(options, ", ")), nil
 }
 
 // settle moves the position to upto and waits until all is durable.
@@ -229,38 +177,4 @@ func (st *stream) confirm(ctx context.Context) error {
 	}
 	st.told = to
 	return nil
-}
-
-// peeked takes a COPY of (lsn, data) in binary format apart. It is given one row at a time, as the
-// driver hands them over.
-type peeked struct {
-	begun  bool // the header is over
-	handle func(lsn LSN, data []byte) error
-}
-
-const (
-	copyHeader = 11 + 4 + 4 // signature, flags, length of an extension that is never there
-	copyFields = 2          // of a row; the trailer has -1
-)
-
-// Write takes one row, the header, both, or the trailer.
-func (p *peeked) Write(row []byte) (int, error) {
-	m := message{rest: row}
-	if !p.begun {
-		m.bytes(copyHeader)
-		p.begun = true
-	}
-	if m.bad || len(m.rest) == 0 {
-		return len(row), m.err()
-	}
-	if fields := m.uint16(); fields != copyFields {
-		return len(row), m.err()
-	}
-	m.uint32() // length of the LSN
-	lsn := LSN(m.uint64())
-	data := m.bytes(int(int32(m.uint32())))
-	if m.bad {
-		return len(row), errTruncated
-	}
-	return len(row), p.handle(lsn, data)
 }

@@ -27,31 +27,23 @@ func (st *stream) handle(ctx context.Context, lsn LSN, data []byte) error {
 	case 'c':
 		return st.blockCommit(ctx, m)
 	case 'S':
-		err = st.blockBegin(m)
+		err = st.blockBegin(lsn, m)
 	case 'A':
 		err = st.blockAbort(m)
 	case 'I', 'U', 'D':
 		err = st.change(ctx, kind, lsn, m)
 	case 'B':
 		end, ts, id := LSN(m.uint64()), int64(m.uint64()), m.uint32()
-		st.tx = transaction{open: true, end: end, tsMicros: ts + postgresEpoch, id: id}
-		st.reader.behind = st.out.now/1000-st.tx.tsMicros > behindBy.Microseconds()
 		if err = m.err(); err == nil {
-			err = st.refreshXmin(ctx)
-		}
-		if err == nil && st.out.transactions != nil {
-			err = st.beginTransaction(ctx, lsn)
+			err = st.open(ctx, lsn, transaction{end: end, tsMicros: ts + postgresEpoch, id: id})
 		}
 	case 'C':
 		m.byte()   // flags, unused
 		m.uint64() // LSN of the commit record
 		end := LSN(m.uint64())
 		m.uint64() // commit time, which the begin has told
-		if err = m.err(); err == nil && st.out.transactions != nil {
-			err = st.endTransaction(ctx, end)
-		}
-		if err == nil {
-			st.commit(end)
+		if err = m.err(); err == nil {
+			err = st.end(ctx, end)
 		}
 	case 'R':
 		err = st.relation(ctx, m)
@@ -75,17 +67,39 @@ func (st *stream) handle(ctx context.Context, lsn LSN, data []byte) error {
 	return connect.Permanent(err) // the same bytes come again each time
 }
 
+// open begins a transaction, whose first change is at lsn.
+func (st *stream) open(ctx context.Context, lsn LSN, tx transaction) error {
+	st.tx = tx
+	st.tx.open = true
+	st.reader.behind = st.out.now/1000-st.tx.tsMicros > behindBy.Microseconds()
+	return st.opened(ctx, lsn)
+}
+
+// end ends it.
+func (st *stream) end(ctx context.Context, end LSN) error {
+	if err := st.closing(ctx, end); err != nil {
+		return err
+	}
+	st.commit(end)
+	return nil
+}
+
 // commit ends a transaction: the position is behind it.
 func (st *stream) commit(end LSN) {
-	if end <= st.resume.commit {
-		st.tx.open = false // the slot was behind the position
+	if st.past() {
+		st.tx.open = false
 		return
 	}
 	st.pos = position{commit: end, lsn: end, txID: st.tx.id, tsMicros: st.tx.tsMicros, message: "COMMIT"}
 	st.walEnd = max(st.walEnd, end)
 	st.lastCommit = end
 	st.tx.open = false
+	st.signals.incremental.committed(st.tx.id)
 }
+
+// past says whether the transaction was durable as a whole before this read of the slot began: SQL
+// gives it again where the slot is behind the position, the walsender does not.
+func (st *stream) past() bool { return st.tx.end < st.resume.commit }
 
 // done says whether the change at lsn was durable before the stream began, and counts it.
 // Within a transaction changes come in the order of their LSNs, and those with the same LSN in
@@ -97,8 +111,8 @@ func (st *stream) done(lsn LSN) bool {
 		st.tx.lsn, st.tx.same = lsn, 1
 	}
 	r := &st.resume
-	if st.tx.end < r.commit {
-		return true // the slot was behind the position
+	if st.past() {
+		return true
 	}
 	if r.txEnd == 0 || r.txEnd != st.tx.end {
 		return false
@@ -189,6 +203,9 @@ func (st *stream) write(ctx context.Context, t *table, kind byte, lsn LSN, data 
 		if err == nil && t.reselect != nil {
 			err = st.reselect(ctx, t, data[1:], cells)
 		}
+		if err == nil && t.watch != nil {
+			err = t.watch(ctx, record.Create, nil, cells, false)
+		}
 		if err == nil {
 			st.out.insert(t, cells, k)
 		}
@@ -209,6 +226,11 @@ func (st *stream) write(ctx context.Context, t *table, kind byte, lsn LSN, data 
 		if old == nil {
 			return fmt.Errorf("table %s: a delete without the old row; %w", t, errTruncated)
 		}
+		if t.watch != nil {
+			if err := t.watch(ctx, record.Delete, old, nil, false); err != nil {
+				return err
+			}
+		}
 		st.out.remove(t, old, k)
 		return nil
 	}
@@ -219,10 +241,14 @@ func (st *stream) write(ctx context.Context, t *table, kind byte, lsn LSN, data 
 	if keyOnly {
 		whole = nil // it has nothing to supply for unchanged large values
 	}
+	partial := t.watch != nil && whole == nil && m.lacksUnchanged()
 	tuple := data[len(data)-len(m.rest):]
 	cells, err := t.tuple(b, &m, whole, false)
 	if err == nil && t.reselect != nil {
 		err = st.reselect(ctx, t, tuple, cells)
+	}
+	if err == nil && t.watch != nil {
+		err = t.watch(ctx, record.Update, old, cells, partial)
 	}
 	if err != nil {
 		return err
@@ -249,6 +275,7 @@ func (st *stream) truncate(lsn LSN, m message) error {
 		if t == nil {
 			continue
 		}
+		st.signals.incremental.truncated(t)
 		st.out.truncate(t, st.block(lsn))
 		st.advance(messageTypes['T'])
 	}
@@ -288,6 +315,7 @@ func (st *stream) announce(ctx context.Context, r relation, columns []sent) erro
 	}
 	if old := st.tables[r.id]; old == nil || old.shape != t.shape {
 		st.tables[r.id] = t
+		st.signals.announced(old, t)
 	}
 	return nil
 }

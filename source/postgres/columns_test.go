@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -119,5 +120,34 @@ func TestNameAdjustment(t *testing.T) {
 	r = start(t, d.config(t, "table.include.list", "public.a-b", "field.name.adjustment.mode", "avro", "snapshot.mode", "initial_only"), nil)
 	if err := r.wait(); err == nil || !strings.Contains(err.Error(), `two columns have the field name "x_y"`) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestDefaultsOfColumns has what schemas tell of defaults: constants, what Debezium has for functions, and
+// nothing for types and expressions of which it tells nothing.
+func TestDefaultsOfColumns(t *testing.T) {
+	t.Parallel()
+	cases := []struct{ column, want string }{
+		{"text DEFAULT 'it''s'", `"it's"`}, {"varchar(9) DEFAULT ''", `""`}, {"int DEFAULT -5", `-5`}, {"bool DEFAULT true", `true`}, {"mood DEFAULT 'ok'", `"ok"`},
+		{"numeric(6,2) DEFAULT 1.5", `"AJY="`}, {"date DEFAULT '1970-01-02'", `1`}, {"timestamp(3) DEFAULT '1970-01-01 00:00:01'", `1000`}, {"jsonb DEFAULT '{\"a\": 1}'", `"{\"a\": 1}"`},
+		{"bit(3) DEFAULT B'101'", `"BQ=="`}, {"float8 DEFAULT 1e10", `1.0E10`}, {"interval DEFAULT '1 second'", `1000000`},
+		{"timestamptz DEFAULT now()", `"1970-01-01T00:00:00.000000Z"`}, {"date DEFAULT CURRENT_DATE", `0`}, {"uuid DEFAULT gen_random_uuid()", `"00000000-0000-0000-0000-000000000000"`},
+		{"text DEFAULT upper('x')", `""`}, {"timestamp DEFAULT timezone('utc', now())", `0`}, {"json DEFAULT json_build_object()", `"{}"`},
+		{"text DEFAULT NULL", ""}, {"numeric DEFAULT 1.5", ""}, {"point DEFAULT '(1,2)'", ""}, {"int[] DEFAULT '{1}'", ""}, {"inet DEFAULT '10.0.0.1'", ""}, {"money DEFAULT 1", ""},
+		{"bytea DEFAULT '\\x01'", ""}, {"positive DEFAULT 1", ""}, {"int DEFAULT 1 + 2", ""}, {"text DEFAULT 'a' || 'b'", ""}, {"mood DEFAULT any_mood()", ""},
+	}
+	var columns []string
+	for i, c := range cases {
+		columns = append(columns, fmt.Sprintf("c%d %s", i, c.column))
+	}
+	d := newDatabase(t, "CREATE TYPE mood AS ENUM ('sad', 'ok')", "CREATE DOMAIN positive AS int", "CREATE FUNCTION any_mood() RETURNS mood LANGUAGE sql AS $$ SELECT 'sad'::mood $$",
+		"CREATE TABLE a ("+strings.Join(columns, ", ")+")", "INSERT INTO a DEFAULT VALUES").publish(t, "a")
+	r := startWith(t, d.config(t, "table.include.list", "public.a"), nil, true)
+	schema := member(fieldsOf(t, []byte(r.next(1)[0].value)), "schema")
+	after := columnsOf(t, member(fieldsOf(t, schema), "fields"))[1]
+	for i, f := range columnsOf(t, member(fieldsOf(t, after.raw), "fields")) {
+		if got := string(member(fieldsOf(t, f.raw), "default")); got != cases[i].want {
+			t.Errorf("%s: got %s, want %s", cases[i].column, got, cases[i].want)
+		}
 	}
 }

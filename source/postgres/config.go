@@ -15,6 +15,7 @@ type Config struct {
 	Snapshot
 	Values
 	Topics
+	Signals
 	Unsupported
 	Ignored
 }
@@ -145,7 +146,8 @@ func (c *Config) Defaults() {
 	c.Tombstones = true
 	c.HeartbeatPrefix = "__debezium-heartbeat"
 	c.TransactionTopic = "transaction"
-	c.BatchSize = 2048
+	c.BatchSize = 1024
+	c.Signals.defaults()
 	c.Naming, c.SchemaNames, c.FieldNames = schemaNaming, "none", "none"
 	c.Missing, c.Nulls, c.OnError = true, true, "warn"
 }

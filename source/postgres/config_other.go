@@ -35,11 +35,8 @@ type Ignored struct {
 	ModeCustom       string `yaml:"snapshot.mode.custom.name" noeffect:"it names a Java class"`
 	ThreadFactor     string `yaml:"snapshot.max.threads.multiplier" noeffect:"ranges of large tables have a fixed size"`
 	LegacyThreads    string `yaml:"legacy.snapshot.max.threads" noeffect:"all readers share one snapshot"`
-	IncrementalChunk string `yaml:"incremental.snapshot.*" noeffect:"incremental snapshots are not supported yet"`
-	SignalTable      string `yaml:"signal.data.collection" noeffect:"signals are not supported yet"`
-	Signals          string `yaml:"signal.*" noeffect:"signals are not supported yet"`
-	Notifications    string `yaml:"notification.*" noeffect:"notifications are not supported yet"`
-	ReadOnly         string `yaml:"read.only" noeffect:"it belongs to incremental snapshots, which are not supported yet"`
+	SchemaOfChunks   string `yaml:"incremental.snapshot.allow.schema.changes" noeffect:"schemas may always change while an incremental snapshot runs: the chunk is read again"`
+	SignalPollWait   string `yaml:"signal.kafka.poll.timeout.ms" noeffect:"signals come as they are written"`
 	Comments         string `yaml:"include.schema.comments" noeffect:"schemas do not carry comments"`
 	Refresh          string `yaml:"schema.refresh.mode" noeffect:"a changed table is announced by PostgreSQL itself"`
 	FlushTimeout     string `yaml:"lsn.flush.timeout.ms" noeffect:"confirming an LSN does not wait"`

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"slices"
 	"strconv"
 
 	"connectd/record"
@@ -217,48 +218,72 @@ func unscaled(b *record.Batch, digits []byte) ([]byte, bool) {
 
 // money is the form of money, whose text has a currency sign and separators.
 func (f *forms) money() form {
-	digits := f.values.MoneyDigits
 	switch f.values.Decimal {
 	case "string":
 		made := f.decimalText()
-		made.decode = moneyDecoder(digits, decodeDecimalText)
+		made.decode = moneyDecoder(-1, decodeDecimalText)
 		return made
 	case "double":
-		return f.plain(record.Float64Type, "", moneyDecoder(digits, decodeFloat64), record.OfFloat(0))
+		return f.plain(record.Float64Type, "", moneyDecoder(-1, decodeFloat64), record.OfFloat(0))
 	}
-	made := f.decimal(digits)
-	made.decode = moneyDecoder(digits, decodeDecimal)
+	made := f.decimal(f.values.MoneyDigits)
+	made.decode = moneyDecoder(f.values.MoneyDigits, decodeDecimal)
 	return made
 }
 
-// moneyDecoder strips "-$1,234.11" (the locale C, which our sessions set) to its number with
-// the given decimal places, and lets d decode that. Places that do not fit are cut off.
+// moneyDecoder strips "-$1,234.11" (the locale C, which our sessions set) to its number, rounded
+// to places decimal places unless that is -1, and lets d decode that.
 func moneyDecoder(places int, d decoder) decoder {
 	return func(v *record.Value, b *record.Batch, text []byte) error {
-		number := b.Append(len(text)+places+1, func(dst []byte) []byte {
-			have := -1 // decimal places so far, -1 before the point
+		number := b.Append(len(text)+places+2, func(dst []byte) []byte {
+			start := len(dst)
 			for _, c := range text {
-				switch {
-				case c == '.':
-					have = 0
-					if places > 0 {
-						dst = append(dst, c)
-					}
-				case c == '-', c >= '0' && c <= '9' && have < 0:
+				if c == '-' || c == '.' || c >= '0' && c <= '9' {
 					dst = append(dst, c)
-				case c >= '0' && c <= '9' && have < places:
-					dst = append(dst, c)
-					have++
 				}
 			}
-			if have < 0 && places > 0 {
-				dst, have = append(dst, '.'), 0
+			if places < 0 {
+				return dst
 			}
-			for ; have < places; have++ {
-				dst = append(dst, '0')
-			}
-			return dst
+			return rounded(dst, start, places)
 		})
 		return d(v, b, number)
 	}
+}
+
+// rounded is the number that begins at start of dst with places decimal places, half rounded away
+// from zero.
+func rounded(dst []byte, start, places int) []byte {
+	point := bytes.IndexByte(dst[start:], '.')
+	if point < 0 {
+		point = len(dst) - start
+		dst = append(dst, '.')
+	}
+	for len(dst)-start-point-1 < places {
+		dst = append(dst, '0')
+	}
+	end := start + point + 1 + places
+	up := end < len(dst) && dst[end] >= '5'
+	dst = dst[:end]
+	if places == 0 {
+		dst = dst[:end-1]
+	}
+	for i := len(dst) - 1; up && i >= start; i-- {
+		switch dst[i] {
+		case '.', '-':
+		case '9':
+			dst[i] = '0'
+		default:
+			dst[i]++
+			up = false
+		}
+	}
+	if up { // all digits were 9
+		first := start
+		if dst[start] == '-' {
+			first++
+		}
+		dst = slices.Insert(dst, first, '1')
+	}
+	return dst
 }

@@ -1,9 +1,11 @@
 package postgres
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"testing"
 
@@ -37,6 +39,7 @@ func shown(v record.Value) string {
 func TestDecode(t *testing.T) {
 	precise := &forms{values: &decode(t, seed).Values, placeholder: []byte("ph")}
 	hexed := &forms{values: &decode(t, with(seed, "binary.handling.mode", "base64-url-safe", "time.precision.mode", "nanoseconds", "interval.handling.mode", "string")).Values}
+	wholeMoney := &forms{values: &decode(t, with(seed, "money.fraction.digits", "0")).Values}
 	array := precise.array(precise.text(""), &pgType{delim: ','}, 1)
 	for _, c := range []struct {
 		form form
@@ -51,6 +54,8 @@ func TestDecode(t *testing.T) {
 		{precise.variableScale(), "1000.000", "[0 A+g=]"},
 		{precise.variableScale(), "-123456789012345678901234567890.5", "[1 8GrlYFxdeTaw8YmTxw==]"},
 		{precise.money(), "$12,345.60", "12345.60"},
+		{wholeMoney.money(), "-$9,999.50", "-10000"},
+		{wholeMoney.money(), "$0.49", "0"},
 		{precise.date(), "20000-02-29", "6585381"},
 		{precise.date(), "0001-12-31 BC", "-719163"},
 		{precise.date(), "1969-12-31", "-1"},
@@ -145,6 +150,8 @@ func everyForm(t testing.TB) *table {
 		f.plain(record.Int64Type, "", decodeInt, record.OfInt(0)), f.text(""), f.numeric(-1), f.numeric(12<<16 + 2 + 4),
 		f.zonedTimestamp(-1), f.timestamp(-1), f.date(), f.time(-1), f.interval(), f.bytea(), f.hstore(), f.point(), f.money(),
 		f.bits("bit", 9), f.array(f.numeric(-1), &pgType{delim: ','}, 1), f.enum(&pgType{labels: []string{"a"}}),
+		f.vector("", record.Float32Type, decodeFloat32), f.sparse(), f.geometry("", ""), masked(f.text(""), maskRule{digest: sha256.New, java: true}),
+		{schema: f.date().schema, decode: debeziumDate(true)}, {schema: f.bytea().schema, decode: debeziumGeometric},
 	} {
 		schema := made.schema
 		out.columns = append(out.columns, column{name: fmt.Sprint("c", i), cell: i, decode: made.decode, unchanged: made.unchanged, absent: made.zero})
@@ -155,6 +162,14 @@ func everyForm(t testing.TB) *table {
 	out.record = &record.Table{Row: row, Envelope: envelopeSchema("t", row),
 		Key: &record.Schema{Type: record.StructType, Fields: row.Fields[:1]}}
 	return out
+}
+
+// masked is f with its values masked.
+func masked(f form, k maskRule) form {
+	s := &Source{forms: &forms{}, masks: []maskRule{k}}
+	s.masks[0].columns = patterns{regexp.MustCompile("")}
+	f.decode = s.mask("", f, 20, true).decoder(f.decode)
+	return f
 }
 
 // tupleOf is a tuple of texts.
@@ -169,7 +184,8 @@ func tupleOf(texts ...string) []byte {
 
 // fullTuple has a value for every column of everyForm.
 var fullTuple = tupleOf("1", "text", "1.50", "2.50", "2016-11-04 11:51:30.123456+00", "2016-11-04 11:51:30", "2016-11-04", "11:51:30",
-	"P1DT1S", `\x01`, `"a"=>"b", "n"=>NULL`, "(1,2)", "$1.00", "100000001", `{1.5,NULL,{2}}`, "a")
+	"P1DT1S", `\x01`, `"a"=>"b", "n"=>NULL`, "(1,2)", "$1.00", "100000001", `{1.5,NULL,{2}}`, "a",
+	"[1,2]", "{1:2,3:4.5}/7", "0101000020730C00001C7C613255DE6540787AA52C435C42C0", "secret", "0044-03-15 BC", "<(1,2),3e5>")
 
 // seedMessages are whole messages of each kind.
 func seedMessages() [][]byte {
@@ -182,18 +198,24 @@ func seedMessages() [][]byte {
 		slices.Concat([]byte{'T', 0, 0, 0, 1, 0}, id),
 		slices.Concat([]byte{'B'}, make([]byte, 20)),
 		slices.Concat([]byte{'C'}, make([]byte, 25)),
+		slices.Concat([]byte{'M', 1}, make([]byte, 8), []byte("prefix\x00\x00\x00\x00\x03abc")),
+		slices.Concat([]byte{'M', 0}, make([]byte, 8), []byte("\x00\x00\x00\x00\x00")),
+		slices.Concat([]byte{'O'}, make([]byte, 8), []byte("origin\x00")),
 	}
 }
 
 // tryMessage handles data, which may be anything: a wrong row or a panic is a failure.
-func tryMessage(t *testing.T, table *table, data []byte) {
+func tryMessage(t *testing.T, st *stream, table *table, data []byte) {
 	t.Helper()
 	if len(data) > 0 && data[0] == 'R' {
 		m := message{rest: data[1:]}
 		_, _ = m.relation() // what it announces is then read from a catalog
 		return
 	}
-	st := offline(table)
+	st.out.batch.Reset()
+	st.out.take(st.out.batch)
+	st.out.transactions = &transactions{}
+	st.tx, st.pos, st.spools = transaction{}, position{}, spools{}
 	before := string(data)
 	err := st.handle(t.Context(), 7, data)
 	if string(data) != before {
@@ -217,6 +239,7 @@ func tryMessage(t *testing.T, table *table, data []byte) {
 // TestBrokenMessages cuts messages off at each byte, and puts bytes with a meaning at each place.
 func TestBrokenMessages(t *testing.T) {
 	table := everyForm(t)
+	again := offline(table)
 	for _, whole := range seedMessages() {
 		for end := range whole {
 			st := offline(table)
@@ -226,7 +249,7 @@ func TestBrokenMessages(t *testing.T) {
 			for _, c := range []byte("\x00\x01\xff\x7f{}\"\\nu,()=-:. T") {
 				broken := slices.Clone(whole)
 				broken[end] = c
-				tryMessage(t, table, broken)
+				tryMessage(t, again, table, broken)
 			}
 		}
 	}
@@ -239,7 +262,8 @@ func FuzzMessage(f *testing.F) {
 		f.Add(m)
 	}
 	f.Add([]byte("R\x00\x00\x00\x01public\x00t\x00d\x00\x01\x00id\x00\x00\x00\x00\x17\xff\xff\xff\xff"))
-	f.Fuzz(func(t *testing.T, data []byte) { tryMessage(t, table, data) })
+	st := offline(table)
+	f.Fuzz(func(t *testing.T, data []byte) { tryMessage(t, st, table, data) })
 }
 
 // FuzzCopy does the same with rows of COPY.

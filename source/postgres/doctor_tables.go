@@ -135,8 +135,14 @@ func (x *examination) operations(ctx context.Context) error {
 }
 
 // identities looks for tables whose updates and deletes fail or say too little.
-func (x *examination) identities(context.Context) error {
+func (x *examination) identities(ctx context.Context) error {
 	for _, r := range x.tables {
+		if r.identity == "i" && r.keyed {
+			if err := x.indexIdentity(ctx, r); err != nil {
+				return err
+			}
+			continue
+		}
 		full := []string{"ALTER TABLE " + r.sql() + " REPLICA IDENTITY FULL"}
 		switch {
 		case r.parent:
@@ -151,4 +157,16 @@ func (x *examination) identities(context.Context) error {
 		}
 	}
 	return nil
+}
+
+// indexIdentity looks whether the index that is the table's identity has its primary key: a delete
+// says nothing of other columns.
+func (x *examination) indexIdentity(ctx context.Context, r relation) error {
+	var covered bool
+	err := x.catalog.row(ctx, `SELECT coalesce(bool_and(p.indkey::int2[] <@ i.indkey::int2[]), true) FROM pg_index p JOIN pg_index i USING (indrelid)
+		WHERE indrelid = $1 AND p.indisprimary AND i.indisreplident`, []any{r.id}, &covered)
+	if err == nil && !covered {
+		x.say(connect.Warning, []string{"ALTER TABLE " + r.sql() + " REPLICA IDENTITY DEFAULT"}, "the replica identity of table %s is an index without its primary key: the keys of its deletes are not known", r)
+	}
+	return err
 }

@@ -26,6 +26,7 @@ var keeps = regexp.MustCompile(`keeps [0-9.]+ (MiB|GiB)`)
 // administrator, "config" are settings, and "want" is what the doctor says. Then it runs what the
 // doctor has written and examines again: nothing that can be mended is left.
 func TestDoctor(t *testing.T) {
+	t.Parallel()
 	p := testenv.OwnPostgres(t, testenv.PostgresOptions{Settings: map[string]string{"max_prepared_transactions": "2"}})
 	t.Run("transactions", func(t *testing.T) { doctorTransactions(t, p) })
 	paths, err := filepath.Glob("testdata/doctor/*.txtar")
@@ -133,6 +134,7 @@ func doctorTransactions(t *testing.T, p *testenv.Postgres) {
 
 // TestDoctorLevel has a server that is not made for logical replication, and limits.
 func TestDoctorLevel(t *testing.T) {
+	t.Parallel()
 	p := testenv.OwnPostgres(t, testenv.PostgresOptions{Settings: map[string]string{"wal_level": "replica", "max_slot_wal_keep_size": "1GB"}})
 	if err := p.CreateDatabase(t.Context(), "shop"); err != nil {
 		t.Fatal(err)

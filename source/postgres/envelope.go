@@ -86,6 +86,8 @@ var (
 	snapshotFirstHere = record.OfText("first_in_data_collection")
 	snapshotLastHere  = record.OfText("last_in_data_collection")
 	snapshotLast      = record.OfText("last")
+
+	snapshotIncremental = record.OfText("incremental")
 )
 
 // block is the source block of one change.
@@ -96,6 +98,7 @@ type block struct {
 	commit   LSN    // end of the transaction before; 0 for none yet
 	tsMicros int64  // commit time, or when the snapshot was taken
 	txID     uint32 // 0 for none
+	unplaced bool   // it is no change: lsn and txID mean nothing
 	xmin     int64  // 0 for none
 	from     *replicated
 
@@ -108,11 +111,15 @@ func (k *block) Schema() *record.Schema { return sourceSchema }
 
 // Append appends the block's values.
 func (k *block) Append(dst []record.Value) []record.Value {
+	lsn := record.OfInt(int64(k.lsn))
+	if k.unplaced {
+		lsn = record.Value{}
+	}
 	dst = append(dst,
 		k.origin.version, k.origin.connector, k.origin.name, record.OfInt(floorDiv(k.tsMicros, 1000)),
 		*k.snapshot, k.origin.db, record.OfString(k.appendSequence(k.sequence[:0])),
 		record.OfInt(k.tsMicros), record.OfInt(k.tsMicros*1000), k.origin.schema, k.origin.table,
-		orNull(int64(k.txID)), record.OfInt(int64(k.lsn)), orNull(k.xmin))
+		orNull(int64(k.txID)), lsn, orNull(k.xmin))
 	if k.from == nil {
 		return append(dst, record.Value{}, record.Value{})
 	}
@@ -132,6 +139,9 @@ func (k *block) appendSequence(dst []byte) []byte {
 		dst = append(dst, `[null,"`...)
 	} else {
 		dst = append(strconv.AppendUint(append(dst, `["`...), uint64(k.commit), 10), `","`...)
+	}
+	if k.unplaced {
+		return append(dst[:len(dst)-1], `null]`...)
 	}
 	return append(strconv.AppendUint(dst, uint64(k.lsn), 10), `"]`...)
 }

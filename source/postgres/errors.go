@@ -35,6 +35,8 @@ func permanent(code string) bool {
 	switch code {
 	case "55006": // object_in_use: the slot's other reader may go away
 		return false
+	case "42710": // duplicate_object: a slot that the process before was creating when it ended
+		return false
 	case "55000", "58P01": // the slot has lost its WAL, or is none for logical decoding
 		return true
 	}

@@ -196,7 +196,7 @@ func (f *forms) text(name string) form {
 func (f *forms) enum(t *pgType) form {
 	made := f.text(record.EnumName)
 	made.schema.Params = []record.Param{{Name: "allowed", Value: strings.Join(t.labels, ",")}}
-	made.decode = enumDecoder(t.labels)
+	made.decode, made.initial = enumDecoder(t.labels), record.Value{}
 	return made
 }
 

@@ -224,7 +224,10 @@ func (r *reading) asKafka(schemas bool, g golden) *reading {
 // the converter is asked to, so that one file holds what both write.
 func eachCompat(t *testing.T, test func(t *testing.T, g golden, settings ...string)) {
 	for _, mode := range []string{"connectd", "debezium"} {
-		t.Run(mode, func(t *testing.T) { test(t, golden{exact: mode == "debezium"}, "compat.mode", mode) })
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			test(t, golden{exact: mode == "debezium"}, "compat.mode", mode)
+		})
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"connectd/connect"
 )
 
@@ -80,11 +82,11 @@ FROM pg_replication_slots WHERE slot_name = $1`
 // look reads what the slot keeps; ok is false when there is no slot (yet).
 func (g *guard) look(ctx context.Context) (k kept, ok bool, err error) {
 	k.at = time.Now()
-	err = g.catalog.row(ctx, "SELECT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = $1)", []any{g.source.config.Slot}, &ok)
-	if err != nil || !ok {
-		return k, ok, err
-	}
-	return k, true, g.catalog.row(ctx, keptSQL, []any{g.source.config.Slot}, &k.retained, &k.status, &k.safe, &k.limit)
+	err = g.catalog.each(ctx, keptSQL, []any{g.source.config.Slot}, func(rows pgx.Rows) error {
+		ok = true
+		return rows.Scan(&k.retained, &k.status, &k.safe, &k.limit)
+	})
+	return k, ok, err
 }
 
 // walStatuses are the values of connectd_slot_wal_status, from good to bad.

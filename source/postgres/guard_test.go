@@ -14,6 +14,7 @@ import (
 
 // TestGuard lets a slot that nobody reads keep WAL until PostgreSQL takes it away.
 func TestGuard(t *testing.T) {
+	t.Parallel()
 	p := testenv.OwnPostgres(t, testenv.PostgresOptions{Settings: map[string]string{"max_slot_wal_keep_size": "64MB", "min_wal_size": "32MB", "max_wal_size": "32MB"}})
 	if err := p.CreateDatabase(t.Context(), "db"); err != nil {
 		t.Fatal(err)

@@ -44,7 +44,8 @@ func databaseOn(t testing.TB, p *testenv.Postgres, name string, statements ...st
 		"database.hostname": p.Host, "database.port": strconv.Itoa(p.Port), "database.dbname": name,
 		"database.user": testenv.Replicator, "database.password": testenv.ReplicatorPassword,
 		"topic.prefix": "production", "slot.name": name, "database.sslmode": "disable",
-		"skipped.operations": "none",
+		"skipped.operations":   "none",
+		"snapshot.max.threads": "1", // tables in order
 	}}
 	d.exec(t, statements...)
 	return d
@@ -128,9 +129,12 @@ func section(settings map[string]string) *config.Section {
 	return s
 }
 
+// readTopic reads the signal topic, in the test of that.
+var readTopic connect.ReadTopic
+
 func newSource(t testing.TB, c *Config) *Source {
 	t.Helper()
-	s, err := New(c, connect.Env{Connector: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	s, err := New(c, connect.Env{Connector: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil)), ReadTopic: readTopic})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,6 +150,7 @@ type sentRecord struct {
 // reading is a source that runs. What it sends is durable as soon as the test has received it.
 type reading struct {
 	t       testing.TB
+	source  *Source
 	intake  *connect.Intake
 	cancel  context.CancelFunc
 	done    chan error
@@ -181,7 +186,7 @@ func startSource(t testing.TB, s *Source, offset []byte, schemas bool) *reading 
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &reading{t: t, intake: connect.NewIntake("test", 4, offsets, s.log), cancel: cancel, done: make(chan error, 1), json: json, offset: offset}
+	r := &reading{t: t, source: s, intake: connect.NewIntake("test", 4, offsets, s.log), cancel: cancel, done: make(chan error, 1), json: json, offset: offset}
 	go func() { r.done <- s.Run(ctx, r.intake.Task()) }() // ends with cancel; waited for in stop
 	t.Cleanup(func() { r.stop() })
 	return r
@@ -311,6 +316,18 @@ func (r *reading) wait() error {
 		r.receive(patience)
 	}
 	return r.err
+}
+
+// abandon ends the source as a crash does for who reads what it has sent: all that was not
+// received is lost.
+func (r *reading) abandon() {
+	r.t.Helper()
+	r.intake.Fail()
+	r.cancel()
+	r.err, r.ended = <-r.done, true
+	if r.err != nil {
+		r.t.Errorf("stop: %v", r.err)
+	}
 }
 
 // stop stops the source in good order and returns its error.

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -54,9 +55,17 @@ func TestMessages(t *testing.T) {
 // changes: none may be lost or come twice.
 func TestMessagesAndRestarts(t *testing.T) {
 	t.Parallel()
+	t.Run("stream", func(t *testing.T) { t.Parallel(); testMessagesAndRestarts(t, math.MaxInt64) })
+	t.Run("by SQL", func(t *testing.T) { t.Parallel(); testMessagesAndRestarts(t, 1) })
+}
+
+// testMessagesAndRestarts reads a backlog of so much WAL by SQL.
+func testMessagesAndRestarts(t *testing.T, backlogFrom LSN) {
 	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY)").publish(t, "a")
-	c := d.config(t, "table.include.list", "public.a", "snapshot.mode", "no_data", "max.batch.size", "3")
-	r := start(t, c, nil).streaming()
+	begin := func(offset []byte) *reading {
+		return d.startBehind(t, backlogFrom, 1<<30, offset, "table.include.list", "public.a", "max.batch.size", "3")
+	}
+	r := begin(nil).streaming()
 	d.exec(t, `DO $$ BEGIN FOR i IN 1..15 LOOP
 		FOR j IN 1..3 LOOP
 			PERFORM pg_logical_emit_message(false, 'out', i || '.' || j);
@@ -72,7 +81,7 @@ func TestMessagesAndRestarts(t *testing.T) {
 		}
 		all = append(all, r.records...)
 		if len(all) < want {
-			r = start(t, c, r.offset)
+			r = begin(r.offset)
 		}
 	}
 	seen := map[string]int{}
@@ -83,5 +92,31 @@ func TestMessagesAndRestarts(t *testing.T) {
 	}
 	if len(seen) != want {
 		t.Errorf("%d different records, want %d", len(seen), want)
+	}
+}
+
+// TestSchemasOfTopics has the schemas of the records that belong to no table.
+func TestSchemasOfTopics(t *testing.T) {
+	t.Parallel()
+	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY)").publish(t, "a")
+	r := startWith(t, d.config(t, "table.include.list", "public.a", "snapshot.mode", "no_data", "provide.transaction.metadata", "true"), nil, true).streaming()
+	d.exec(t, "SELECT pg_logical_emit_message(true, 'p', 'x')")
+	r.next(3)
+	const str, optional = `{"type":"string","optional":false,"field":"`, `{"type":"string","optional":true,"field":"`
+	const block = `{"type":"struct","fields":[` + str + `id"},{"type":"int64","optional":false,"field":"total_order"},{"type":"int64","optional":false,"field":"data_collection_order"}],"optional":true,"name":"event.block","version":1,"field":"transaction"}`
+	for i, want := range [][2]string{
+		{`{"type":"struct","fields":[` + str + `id"}],"optional":false,"name":"io.debezium.connector.common.TransactionMetadataKey","version":1}`,
+			`{"type":"struct","fields":[` + str + `status"},` + str + `id"},{"type":"int64","optional":true,"field":"event_count"},{"type":"array","items":{"type":"struct","fields":[` +
+				str + `data_collection"},{"type":"int64","optional":false,"field":"event_count"}],"optional":true,"name":"event.collection","version":1},"optional":true,"field":"data_collections"},` +
+				`{"type":"int64","optional":false,"field":"ts_ms"}],"optional":false,"name":"io.debezium.connector.common.TransactionMetadataValue","version":1}`},
+		{`{"type":"struct","fields":[` + optional + `prefix"}],"optional":false,"name":"io.debezium.connector.postgresql.MessageKey","version":1}`,
+			block + `,{"type":"struct","fields":[` + optional + `prefix"},{"type":"bytes","optional":true,"field":"content"}],"optional":false,"name":"io.debezium.connector.postgresql.Message","version":1,"field":"message"}],` +
+				`"optional":false,"name":"io.debezium.connector.postgresql.MessageValue","version":1}`},
+	} {
+		key := string(member(fieldsOf(t, []byte(r.records[i].key)), "schema"))
+		value := string(member(fieldsOf(t, []byte(r.records[i].value)), "schema"))
+		if key != want[0] || !strings.HasSuffix(value, want[1]) {
+			t.Errorf("record %d:\n key %s\nwant %s\n value %s\nwant %s", i, key, want[0], value, want[1])
+		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 // TestMajors runs what matters most on a server of every major version: snapshot, stream, a restart
 // inside of a transaction, the values of types, and every query of the catalog.
 func TestMajors(t *testing.T) {
+	t.Parallel()
 	for _, major := range testenv.PostgresVersions() {
 		if major == "15" {
 			continue // all other tests run on it
@@ -79,7 +80,7 @@ func onMajor(t *testing.T, major int, d *database) {
 
 	d.exec(t, "UPDATE a SET n = 1 WHERE id = 1", "DELETE FROM a WHERE id = 1", "TRUNCATE a")
 	wantOps(t, r.next(4), `u public.a {"id":1}`, `d public.a {"id":1}`, `tombstone public.a {"id":1}`, `t public.a `)
-	d.exec(t, fmt.Sprintf("INSERT INTO a (id, n) SELECT g, 1 FROM generate_series(3, 1002) g"))
+	d.exec(t, "INSERT INTO a (id, n) SELECT g, 1 FROM generate_series(3, 1002) g")
 	r.until("some of a transaction", func() bool { return len(r.records) > 100 })
 	if err := r.stop(); err != nil {
 		t.Fatal(err)
@@ -98,13 +99,40 @@ func onMajor(t *testing.T, major int, d *database) {
 	if h := r.intake.Health(); h.Warning != nil || h.Gauges["connectd_slot_limit_bytes"] != 10<<30 {
 		t.Errorf("health: %v", h)
 	}
+	for _, kind := range []string{"incremental", "blocking"} {
+		from := len(r.records)
+		r.must("execute-snapshot", `{"type":"`+kind+`","data-collections":["public.a"]}`)
+		r.until("all rows in the snapshot", func() bool { return len(snapshotMarks(r.records[from:])) == 1001 })
+	}
 	if err := r.stop(); err != nil {
 		t.Fatal(err)
+	}
+	if major >= 18 {
+		publishedGenerated(t, d)
 	}
 	for _, f := range examined(t, d.with(settings...)) {
 		if f.Grade == connect.Problem || f.Grade == connect.Warning {
 			t.Errorf("doctor: %s", f)
 		}
+	}
+}
+
+// publishedGenerated has a publication with stored generated columns.
+func publishedGenerated(t *testing.T, d *database) {
+	d.exec(t, "CREATE TABLE g (id int PRIMARY KEY, s int GENERATED ALWAYS AS (id * 2) STORED, v int GENERATED ALWAYS AS (id * 3) VIRTUAL)", "INSERT INTO g VALUES (1)",
+		"CREATE PUBLICATION generated FOR TABLE g WITH (publish_generated_columns = stored)")
+	r := start(t, d.config(t, "table.include.list", "public.g", "slot.name", "generated", "publication.name", "generated"), nil)
+	r.next(1)
+	r.streaming()
+	d.exec(t, "INSERT INTO g VALUES (2)")
+	r.next(1)
+	for i, want := range []string{`{"id":1,"s":2}`, `{"id":2,"s":4}`} {
+		if got := after(t, r.records[i]); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
 	}
 }
 

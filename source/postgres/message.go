@@ -108,6 +108,19 @@ const (
 	tupleText      = 't'
 )
 
+// lacksUnchanged says whether the tuple that comes next lacks values that it did not change.
+func (m message) lacksUnchanged() bool {
+	for range int(m.uint16()) {
+		switch m.byte() {
+		case tupleUnchanged:
+			return true
+		case tupleText:
+			m.bytes(int(int32(m.uint32())))
+		}
+	}
+	return false
+}
+
 // errColumns says that a tuple does not have the columns that were announced.
 func (t *table) errColumns(n int) error {
 	return fmt.Errorf("table %s: a tuple has %d columns, %d were announced", t, n, len(t.columns))

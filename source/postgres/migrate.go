@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -32,12 +31,16 @@ func (s *Source) TakeOver(ctx context.Context, offset []byte) (connect.Move, err
 		return m, s.classify(err)
 	}
 	m.Busy = k.busy(s.config.Slot)
-	if bytes.Contains(offset, []byte(`"incremental_snapshot_collections"`)) {
-		m.Note("an incremental snapshot is under way, which connectd does not go on with: let it end first, or ask for it again afterwards")
+	d, err := parseDemand(offset)
+	if err != nil {
+		return m, err
+	}
+	if len(d.Tables) > 0 {
+		m.Note("an incremental snapshot of %s is under way: connectd goes on with it, %s", d.Tables[0].name(), d.Tables[0].where())
 	}
 	if p.unfinished() {
 		m.Note("its snapshot was not finished: connectd takes it again from the first row, and then streams%s", s.from(k))
-		m.Offset = p.append(nil)
+		m.Offset = p.with(nil, d.append(nil))
 		return m, nil
 	}
 	start, gap := s.reconcile(&p, k)
@@ -51,7 +54,7 @@ func (s *Source) TakeOver(ctx context.Context, offset []byte) (connect.Move, err
 		m.Note("publication %q does not exist: changes from before it is created are not published; create it before anything is written", s.config.Publication)
 	}
 	start.txID, start.tsMicros, start.message = p.txID, p.tsMicros, p.message
-	m.Offset = start.append(nil)
+	m.Offset = start.with(nil, d.append(nil))
 	return m, nil
 }
 
@@ -116,9 +119,16 @@ func (s *Source) GiveBack(ctx context.Context, offset []byte) (connect.Move, err
 	if p.txEnd != 0 {
 		m.Note("the transaction that ends at %s was delivered in part: it comes again, from its first change", p.txEnd)
 	}
+	d, err := parseDemand(offset)
+	if err != nil {
+		return m, err
+	}
+	if len(d.Tables) > 0 {
+		m.Note("an incremental snapshot of %s is under way: Debezium begins that table again", d.Tables[0].name())
+	}
 	m.Note("use Debezium 3.7 or newer: older ones take the first change behind a commit for the last one that they have sent, and leave it out")
 	end := position{commit: p.commit, lsn: p.commit, txID: p.txID, tsMicros: p.tsMicros, message: "COMMIT"}
-	m.Offset = end.append(nil)
+	m.Offset = end.with(nil, d.append(nil))
 	return m, nil
 }
 

@@ -41,8 +41,8 @@ func TestTakeOver(t *testing.T) {
 			[]string{`r public.a {"id":1}`, `r public.a {"id":2}`, `c public.a {"id":1}`, `c public.a {"id":2}`}, "takes it again from the first row"},
 		{"in its snapshot, older", `{"lsn":{after},"txId":7,"ts_usec":5,"snapshot":true}`,
 			[]string{`r public.a {"id":1}`, `r public.a {"id":2}`, `c public.a {"id":1}`, `c public.a {"id":2}`}, "takes it again from the first row"},
-		{"with an incremental snapshot", `{"lsn_proc":{after},"lsn_commit":{after},"lsn":{after},"incremental_snapshot_collections":"[{}]"}`,
-			[]string{`c public.a {"id":2}`}, "an incremental snapshot is under way"},
+		{"with an incremental snapshot", `{"lsn_proc":{after},"lsn_commit":{after},"lsn":{after},"incremental_snapshot_collections":"[{},{\"incremental_snapshot_collections_id\":\"public.a\",\"incremental_snapshot_collections_additional_condition\":\"id = 1\"}]"}`,
+			[]string{`c public.a {"id":2}`, `r public.a {"id":1}`}, "an incremental snapshot of public.a is under way: connectd goes on with it, from the table's first row"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY)").publish(t, "a")

@@ -80,6 +80,7 @@ func TestMismatch(t *testing.T) {
 
 // TestSlotMadeAnew drops the slot of a connector that runs, and makes another by the same name.
 func TestSlotMadeAnew(t *testing.T) {
+	t.Parallel()
 	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY)").publish(t, "a")
 	c := d.config(t, "table.include.list", "public.a")
 	r := start(t, c, nil).streaming()
@@ -100,6 +101,7 @@ func TestSlotMadeAnew(t *testing.T) {
 // TestSlotLost lets PostgreSQL invalidate the slot: of a connector that runs and is held back, and
 // that is stopped.
 func TestSlotLost(t *testing.T) {
+	t.Parallel()
 	p := testenv.OwnPostgres(t, testenv.PostgresOptions{Settings: map[string]string{"max_slot_wal_keep_size": "16MB", "min_wal_size": "32MB", "max_wal_size": "32MB"}})
 	if err := p.CreateDatabase(t.Context(), "db"); err != nil {
 		t.Fatal(err)
@@ -132,6 +134,7 @@ func TestSlotLost(t *testing.T) {
 // TestHalfOpen reads through a proxy that stops passing anything on, as a network does whose
 // other side is gone without a word.
 func TestHalfOpen(t *testing.T) {
+	t.Parallel()
 	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY)").publish(t, "a")
 	// Of this database's connections only: it decides how long the server may be silent.
 	d.exec(t, "ALTER ROLE debezium IN DATABASE "+d.name+" SET wal_sender_timeout = '2s'")

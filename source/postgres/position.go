@@ -142,6 +142,16 @@ func (p *position) append(dst []byte) []byte {
 	return append(dst, '}')
 }
 
+// with is append with further keys, each with a comma in front.
+func (p *position) with(dst, more []byte) []byte {
+	dst = append(p.append(dst), more...)
+	if len(more) > 0 {
+		copy(dst[len(dst)-len(more)-1:], more) // the brace goes behind them
+		dst[len(dst)-1] = '}'
+	}
+	return dst
+}
+
 // partition is the source partition of the connector's one offset.
 func partition(prefix string) []byte {
 	name, err := json.Marshal(prefix)
@@ -151,9 +161,11 @@ func partition(prefix string) []byte {
 	return append(append([]byte(`{"server":`), name...), '}')
 }
 
-// stamp gives b the position that is durable once b is.
-func (p *position) stamp(b *record.Batch, partition []byte) {
+// stamp gives b the position that is durable once b is. more are further keys of the stored
+// offset, each with a comma in front.
+func (p *position) stamp(b *record.Batch, partition, more []byte) {
 	const room = 320
-	b.Offsets = append(b.Offsets, record.SourceOffset{Partition: partition, Offset: b.Append(room, p.append)})
+	offset := b.Append(room+len(more), func(dst []byte) []byte { return p.with(dst, more) })
+	b.Offsets = append(b.Offsets, record.SourceOffset{Partition: partition, Offset: offset})
 	b.Mark = uint64(p.commit)
 }

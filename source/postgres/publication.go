@@ -26,7 +26,8 @@ func (s *Source) publish(ctx context.Context, c *catalog, tables []relation) err
 	if all || s.config.Autocreate != "filtered" {
 		return nil
 	}
-	return s.alterPublication(ctx, c, published(tables))
+	s.joined, err = s.alterPublication(ctx, c, published(tables))
+	return err
 }
 
 // publication says whether the publication is for all tables, and whether it exists.
@@ -74,33 +75,77 @@ func (s *Source) createPublication(ctx context.Context, c *catalog, tables []rel
 	return nil
 }
 
-// alterPublication makes the publication's tables the wanted ones. Tables too many do no harm,
-// so a role that may not remove them is no error.
-func (s *Source) alterPublication(ctx context.Context, c *catalog, want []relation) error {
+// alterPublication makes the publication's tables the wanted ones, and returns those that were
+// missing. Tables too many do no harm, so a role that may not remove them is no error. A publication
+// whose tables have row filters or column lists only gets what is missing: to set its tables would
+// take those away.
+func (s *Source) alterPublication(ctx context.Context, c *catalog, want []relation) (missing []relation, err error) {
 	var have []string
-	err := c.each(ctx, `SELECT n.nspname || '.' || c.relname FROM pg_publication p
+	restricted := false
+	err = c.each(ctx, `SELECT n.nspname || '.' || c.relname, to_jsonb(r) ->> 'prqual' IS NOT NULL OR to_jsonb(r) ->> 'prattrs' IS NOT NULL FROM pg_publication p
 		JOIN pg_publication_rel r ON r.prpubid = p.oid JOIN pg_class c ON c.oid = r.prrelid
 		JOIN pg_namespace n ON n.oid = c.relnamespace WHERE p.pubname = $1`, []any{s.config.Publication}, func(rows pgx.Rows) error {
 		var table string
-		err := rows.Scan(&table)
-		have = append(have, table)
+		var some bool
+		err := rows.Scan(&table, &some)
+		have, restricted = append(have, table), restricted || some
 		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the tables of publication %q: %w", s.config.Publication, err)
+	}
+	missing = slices.DeleteFunc(slices.Clone(want), func(r relation) bool { return slices.Contains(have, r.String()) })
+	if len(missing) == 0 && (len(have) == len(want) || restricted) {
+		return nil, nil
+	}
+	alter := "ALTER PUBLICATION " + identifier(s.config.Publication) + " SET TABLE " + tableList(want)
+	if restricted {
+		alter = "ALTER PUBLICATION " + identifier(s.config.Publication) + " ADD TABLE " + tableList(missing)
+	}
+	if err := c.exec(ctx, alter); err != nil {
+		if len(missing) == 0 && deniedCode(err) {
+			return nil, nil
+		}
+		return nil, s.denied(fmt.Errorf("add %d tables to publication %q: %w", len(missing), s.config.Publication, err), alter)
+	}
+	s.log.Info("publication altered", "publication", s.config.Publication, "tables", len(want))
+	return missing, nil
+}
+
+// restrict gives each table what the publication sends of it, so that the snapshot reads no row and
+// no column that the stream would not have, and names the rows of partitions as the stream does.
+func (s *Source) restrict(ctx context.Context, c *catalog, tables []relation) error {
+	err := c.row(ctx, "SELECT pubviaroot FROM pg_publication WHERE pubname = $1", []any{s.config.Publication}, &s.viaRoot)
+	if err != nil {
+		return fmt.Errorf("read publication %q: %w", s.config.Publication, err)
+	}
+	// attnames and rowfilter came with PostgreSQL 15, which lists generated columns that it does not
+	// send; 18 sends those that it lists.
+	const sql = `SELECT schemaname, tablename, ARRAY(SELECT n FROM jsonb_array_elements_text(coalesce(to_jsonb(p) -> 'attnames', '[]')) n
+			WHERE current_setting('server_version_num')::int >= 180000 OR NOT EXISTS (SELECT FROM pg_attribute
+				WHERE attrelid = format('%I.%I', schemaname, tablename)::regclass AND attname = n AND attgenerated <> '')),
+			coalesce(to_jsonb(p) ->> 'rowfilter', '')
+		FROM pg_publication_tables p WHERE pubname = $1`
+	err = c.each(ctx, sql, []any{s.config.Publication}, func(rows pgx.Rows) error {
+		var n name
+		var columns []string
+		var filter string
+		if err := rows.Scan(&n.schema, &n.table, &columns, &filter); err != nil {
+			return err
+		}
+		i := slices.IndexFunc(tables, func(r relation) bool { return r.schema == n.schema && r.table == n.table })
+		if i < 0 {
+			return nil
+		}
+		tables[i].filter = filter
+		if len(columns) > 0 {
+			tables[i].columns = columns
+		}
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("read the tables of publication %q: %w", s.config.Publication, err)
 	}
-	missing := slices.DeleteFunc(slices.Clone(want), func(r relation) bool { return slices.Contains(have, r.String()) })
-	if len(missing) == 0 && len(have) == len(want) {
-		return nil
-	}
-	alter := "ALTER PUBLICATION " + identifier(s.config.Publication) + " SET TABLE " + tableList(want)
-	if err := c.exec(ctx, alter); err != nil {
-		if len(missing) == 0 && deniedCode(err) {
-			return nil
-		}
-		return s.denied(fmt.Errorf("add %d tables to publication %q: %w", len(missing), s.config.Publication, err), alter)
-	}
-	s.log.Info("publication altered", "publication", s.config.Publication, "tables", len(want))
 	return nil
 }
 

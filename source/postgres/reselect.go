@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -151,26 +150,10 @@ func (r *reselect) query(t *table, columns []*column, parts []part) (q query) {
 	return q
 }
 
-// visible says whether the snapshot, such as "735:740:736,738" (see pg_current_snapshot), sees what
-// the transaction has done.
+// visible says whether the snapshot sees what the transaction has done.
 func visible(snapshot string, id uint32) bool {
-	parts := strings.SplitN(snapshot, ":", 3)
-	if len(parts) != 3 {
-		return true
-	}
-	end, err := strconv.ParseUint(parts[1], 10, 64)
-	if err != nil {
-		return true
-	}
-	if int32(id-uint32(end)) >= 0 { // numbers wrap around
-		return false
-	}
-	for open := range strings.SplitSeq(parts[2], ",") {
-		if n, err := strconv.ParseUint(open, 10, 64); err == nil && uint32(n) == id {
-			return false
-		}
-	}
-	return true
+	v, err := parseVisibility(snapshot, false)
+	return err != nil || v.shows(id)
 }
 
 // part is one value of a tuple as it was sent.

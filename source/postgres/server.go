@@ -23,8 +23,9 @@ func (s *Source) server(ctx context.Context, c *catalog) (server, error) {
 	var walLevel string
 	var srv server
 	var timeout int64
-	err := c.row(ctx, `SELECT current_setting('wal_level'), current_setting('server_version_num')::int,
-		(SELECT setting::bigint FROM pg_settings WHERE name = 'wal_sender_timeout')`, nil, &walLevel, &srv.version, &timeout)
+	var standby bool
+	err := c.row(ctx, `SELECT current_setting('wal_level'), current_setting('server_version_num')::int, pg_is_in_recovery(),
+		(SELECT setting::bigint FROM pg_settings WHERE name = 'wal_sender_timeout')`, nil, &walLevel, &srv.version, &standby, &timeout)
 	if err != nil {
 		return srv, err
 	}
@@ -32,10 +33,16 @@ func (s *Source) server(ctx context.Context, c *catalog) (server, error) {
 	if walLevel != "logical" && s.config.streams() {
 		return srv, connect.Permanent(fmt.Errorf(`wal_level is %q, want "logical"; run ALTER SYSTEM SET wal_level = logical and restart PostgreSQL`, walLevel))
 	}
-	if s.config.Failover && srv.version < 170000 {
-		s.log.Warn("slot.failover needs PostgreSQL 17; standbys will not have the slot", "version", srv.version/10000)
+	if standby && srv.version < 160000 && s.config.Mode != "initial_only" {
+		return srv, connect.Permanent(fmt.Errorf("%s is a standby, and PostgreSQL %d decodes no WAL there (16 does); let database.hostname be the primary", s.config.address(), srv.version/10000))
 	}
-	s.failover = s.config.Failover && srv.version >= 170000
+	s.failover = s.config.Failover && srv.version >= 170000 && !standby
+	switch {
+	case s.config.Failover && srv.version < 170000:
+		s.log.Warn("slot.failover needs PostgreSQL 17; standbys will not have the slot", "version", srv.version/10000)
+	case s.config.Failover && standby:
+		s.log.Warn("slot.failover is for slots of the primary; the slot will be on this standby only")
+	}
 	s.protocol = []string{"proto_version '1'"}
 	if srv.version >= 140000 && s.config.TxMemory > 0 {
 		s.protocol = []string{"proto_version '2'", "streaming 'on'"}
@@ -55,6 +62,7 @@ func (s *Source) tables(ctx context.Context, c *catalog) ([]relation, error) {
 	if missing := missingTables(s.config.TablesIn, tables); len(missing) > 0 && len(tables) > 0 {
 		s.log.Warn("tables of table.include.list do not exist", "tables", missing)
 	}
+	s.missingSignalTable(tables)
 	if len(tables) == 0 {
 		return nil, connect.Permanent(s.noTables())
 	}

@@ -25,6 +25,7 @@ type slot struct {
 	lost      bool   // it has not the WAL any more that it needs
 	why       string // of lost, PostgreSQL's word for it; "" when it has none
 	walEnd    LSN    // of the server
+	twoPhase  bool   // it sends prepared transactions before they are committed
 }
 
 // walEndSQL is up to where the server has WAL; a standby has what it has replayed.
@@ -35,7 +36,8 @@ const slotSQL = `
 SELECT coalesce(plugin, ''), coalesce(database, ''), coalesce(confirmed_flush_lsn, '0/0')::text, coalesce(restart_lsn, '0/0')::text,
        coalesce(active_pid, 0), coalesce((SELECT application_name FROM pg_stat_replication WHERE pid = active_pid), ''),
        coalesce(wal_status, '') = 'lost' OR to_jsonb(s) ->> 'invalidation_reason' IS NOT NULL OR coalesce(to_jsonb(s) ->> 'conflicting', '') = 'true',
-       coalesce(to_jsonb(s) ->> 'invalidation_reason', ''), (` + walEndSQL + `)::text
+       coalesce(to_jsonb(s) ->> 'invalidation_reason', ''), (` + walEndSQL + `)::text,
+       coalesce(to_jsonb(s) ->> 'two_phase', '') = 'true'
 FROM pg_replication_slots s WHERE slot_name = $1`
 
 // slot reads the slot and checks that it is one of ours.
@@ -43,7 +45,7 @@ func (s *Source) slot(ctx context.Context, c *catalog) (slot, error) {
 	k := slot{missing: true}
 	err := c.each(ctx, slotSQL, []any{s.config.Slot}, func(rows pgx.Rows) error {
 		k.missing = false
-		return rows.Scan(&k.plugin, &k.database, &k.confirmed, &k.restart, &k.pid, &k.reader, &k.lost, &k.why, &k.walEnd)
+		return rows.Scan(&k.plugin, &k.database, &k.confirmed, &k.restart, &k.pid, &k.reader, &k.lost, &k.why, &k.walEnd, &k.twoPhase)
 	})
 	if err != nil {
 		return k, fmt.Errorf("read slot %q: %w", s.config.Slot, err)
@@ -51,10 +53,29 @@ func (s *Source) slot(ctx context.Context, c *catalog) (slot, error) {
 	if !k.missing && k.plugin != s.config.Plugin {
 		return k, connect.Permanent(fmt.Errorf("slot %q decodes with %q, want %q; give the connector its own slot.name", s.config.Slot, k.plugin, s.config.Plugin))
 	}
+	if k.twoPhase {
+		return k, connect.Permanent(fmt.Errorf("slot %q sends prepared transactions before they are committed (two_phase); give the connector its own slot.name, or make the slot anew without two_phase: they then come with their COMMIT PREPARED", s.config.Slot))
+	}
 	if !k.missing && k.database != s.config.Database {
 		return k, connect.Permanent(fmt.Errorf("slot %q is of database %q, want %q; give the connector its own slot.name", s.config.Slot, k.database, s.config.Database))
 	}
 	return k, nil
+}
+
+// settledSlot is the slot when nobody is creating it any more. A slot that is being created has no
+// position, and is gone when its creation is interrupted: by the end of the process before, say.
+func (s *Source) settledSlot(ctx context.Context, c *catalog) (slot, error) {
+	limit := time.Now().Add(time.Duration(s.config.SlotRetries) * s.config.SlotRetryDelay)
+	for wait := firstSlotPause; ; wait = min(2*wait, s.config.SlotRetryDelay) {
+		k, err := s.slot(ctx, c)
+		if err != nil || k.missing || k.lost || k.confirmed != 0 || time.Now().After(limit) {
+			return k, err
+		}
+		s.log.Warn("waiting for the slot, which is being created", "slot", s.config.Slot)
+		if err := pause(ctx, max(wait, time.Millisecond)); err != nil {
+			return k, err
+		}
+	}
 }
 
 // createSlot creates the slot on conn and returns where its changes begin and the snapshot that

@@ -27,6 +27,8 @@ type snapshot struct {
 	begun  time.Time
 	first  atomic.Bool // the first row of all has been read
 
+	notices *initialNotices
+
 	mu     sync.Mutex // guards what follows, and keeps sends in the order of their positions
 	xid    uint64     // the oldest transaction that the first snapshot did not see
 	todo   []tableRange
@@ -115,18 +117,24 @@ func (s *Source) snapshotNow(ctx context.Context, t *connect.SourceTask, c *cata
 
 // read reads the tables in the exported snapshot called name. lsn is the floor of its rows.
 func (s *Source) read(ctx context.Context, t *connect.SourceTask, c *catalog, tables []relation, name string, lsn LSN, p plan) (position, error) {
-	sn := &snapshot{source: s, task: t, name: name, begun: time.Now()}
+	sn := &snapshot{source: s, task: t, name: name, begun: time.Now(), notices: newInitialNotices(s, t)}
 	sn.pos = position{commit: p.start.commit, lsn: lsn, snapshot: "INITIAL", tsMicros: sn.begun.UnixMicro()}
 	txID, err := c.nextTransaction(ctx)
 	if err != nil {
 		return position{}, err
+	}
+	if s.config.streams() {
+		// Now, not before: the slot's creation may have waited for long, and tables have changed.
+		if err := s.restrict(ctx, c, tables); err != nil {
+			return position{}, err
+		}
 	}
 	sn.block = block{snapshot: &snapshotRow, lsn: lsn, tsMicros: sn.begun.UnixMicro(), txID: txID}
 	if err := sn.prepare(ctx, c, tables, p.tables); err != nil {
 		return position{}, err
 	}
 	s.log.Info("snapshot begins", "tables", len(sn.tables), "ranges", len(sn.todo), "lsn", lsn.String(), "rows", sn.rows())
-	if err := sn.run(ctx); err != nil {
+	if err := sn.notices.end(ctx, sn.run(ctx)); err != nil {
 		return position{}, err
 	}
 	s.log.Info("snapshot done", "tables", len(sn.tables), "rows", sn.rows(), "took", time.Since(sn.begun).Round(time.Millisecond))
@@ -175,7 +183,7 @@ func (sn *snapshot) prepare(ctx context.Context, c *catalog, tables []relation, 
 // inSnapshot are the tables whose rows are read, in the order of reading.
 func (s *Source) inSnapshot(tables []relation) []relation {
 	tables = slices.DeleteFunc(slices.Clone(tables), func(r relation) bool {
-		if s.config.ViaRoot && r.partition || !s.config.ViaRoot && r.parent {
+		if s.viaRoot && r.partition || !s.viaRoot && r.parent {
 			return true // its rows are read under the other name
 		}
 		return !s.capture.inSnapshot(r.schema, r.table)
@@ -312,7 +320,7 @@ func (sn *snapshot) send(o *output, read []readRange, done bool) {
 		if pos.done = done; !done {
 			pos.tables = string(sn.state())
 		}
-		pos.stamp(o.batch, sn.source.partition)
+		pos.stamp(o.batch, sn.source.partition, sn.source.demand.append(nil))
 		sn.told = true
 	}
 	o.batch.Mark = uint64(sn.pos.commit)

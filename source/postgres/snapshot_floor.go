@@ -26,7 +26,7 @@ const (
 // server makes that snapshot when the transactions that were open have ended.
 func (s *Source) walEnd(ctx context.Context, c *catalog) (LSN, error) {
 	var at string
-	if err := c.row(ctx, "SELECT pg_current_wal_lsn()::text", nil, &at); err != nil {
+	if err := c.row(ctx, "SELECT ("+walEndSQL+")::text", nil, &at); err != nil {
 		return 0, fmt.Errorf("read the end of the WAL: %w", err)
 	}
 	return pglogrepl.ParseLSN(at)
@@ -58,10 +58,12 @@ func (s *Source) floor(ctx context.Context, t *connect.SourceTask, c *catalog) (
 
 // openTransactions are the transactions that have written something and have not ended, of those
 // in among if that is not nil. Each holds the lock of its id until its end; the snapshot functions
-// do not list the newest ones.
+// do not list the newest ones, but on a standby, which has no locks of them.
 func openTransactions(ctx context.Context, c *catalog, among []string) (open []string, err error) {
-	err = c.each(ctx, `SELECT transactionid::text FROM pg_locks WHERE locktype = 'transactionid' AND mode = 'ExclusiveLock' AND granted
-		AND ($1::text[] IS NULL OR transactionid::text = ANY ($1))`, []any{among}, func(rows pgx.Rows) error {
+	err = c.each(ctx, `SELECT id FROM (
+			SELECT transactionid::text FROM pg_locks WHERE locktype = 'transactionid' AND mode = 'ExclusiveLock' AND granted
+			UNION ALL SELECT x::text FROM pg_snapshot_xip(pg_current_snapshot()) x WHERE pg_is_in_recovery()) t (id)
+		WHERE $1::text[] IS NULL OR id = ANY ($1)`, []any{among}, func(rows pgx.Rows) error {
 		var id string
 		if err := rows.Scan(&id); err != nil {
 			return err

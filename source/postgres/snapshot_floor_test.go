@@ -66,6 +66,20 @@ func TestFloorOfNewSlot(t *testing.T) {
 	}
 }
 
+// TestColumnBeforeSlot adds a column while the creation of the slot waits for a transaction: the
+// snapshot has it.
+func TestColumnBeforeSlot(t *testing.T) {
+	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY)", "CREATE TABLE other (id int)", "INSERT INTO a VALUES (1)").publish(t, "a")
+	first := d.begin(t, "INSERT INTO other VALUES (1)")
+	r := start(t, d.config(t, "table.include.list", "public.a"), nil)
+	first.awaited(t)
+	d.exec(t, "ALTER TABLE a ADD COLUMN v text DEFAULT 'new'")
+	first.end(t, "COMMIT")
+	if rows := r.next(1); !strings.Contains(rows[0].value, `"after":{"id":1,"v":"new"}`) {
+		t.Errorf("the snapshot has %s", rows[0].value)
+	}
+}
+
 // writing is a transaction that has written something.
 type writing struct {
 	conn *pgx.Conn

@@ -62,6 +62,7 @@ func (s *snapshotProgress) report(now time.Time) {
 		p.Detail += fmt.Sprintf(", %.0f rows/s, about %s left", p.Rate, left.Round(time.Second))
 	}
 	sn.task.Report(p)
+	sn.notices.report(p.Tables, sn.pos.commit)
 	if now.Sub(s.logged) >= logEvery {
 		s.logged = now
 		sn.source.log.Info("snapshot", "rows", rows, "estimated", estimated, "detail", p.Detail)

@@ -201,6 +201,9 @@ func (r tableRange) sql(xid uint64) string {
 		// Newer by age, since the numbers of transactions wrap around.
 		where = append(where, fmt.Sprintf("age(xmin) <= age('%d'::xid)", uint32(xid)))
 	}
+	if t.relation.filter != "" {
+		where = append(where, "("+t.relation.filter+")") // what the publication sends
+	}
 	switch {
 	case len(where) > 0:
 		return fmt.Sprintf("COPY (SELECT %s FROM ONLY %s WHERE %s) TO STDOUT%s", columns, r.part.from(), strings.Join(where, " AND "), format)

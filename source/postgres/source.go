@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"connectd/connect"
@@ -23,8 +24,14 @@ type Source struct {
 	forms     *forms
 	partition []byte          // of the stored offset
 	failover  bool            // create the slot as a failover slot: wanted, and the server can
+	viaRoot   bool            // changes of partitions come as changes of the partitioned table
 	protocol  []string        // options of START_REPLICATION that the server's version decides
 	headers   []record.Header // of every record
+
+	joined []relation             // tables that were put into the publication after the first start
+	demand *demand                // what is asked for beside the stream
+	inbox  chan asked             // signals that wait for the stream
+	wake   atomic.Pointer[func()] // makes the stream look at inbox; nil while it does not run
 
 	masks                   []maskRule
 	columnTypes, dataTypes  patterns // columns whose schemas tell of the database
@@ -49,7 +56,8 @@ func New(c *Config, e connect.Env) (connect.Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unavailable.value.placeholder: %w", err)
 	}
-	s := &Source{config: c, env: e, log: e.Log, capture: w, forms: f, partition: partition(c.Prefix), noTable: newOrigin(c, "", ""), backlogFrom: backlogFrom, backlogSpan: backlogSpan}
+	s := &Source{config: c, env: e, log: e.Log, capture: w, forms: f, partition: partition(c.Prefix), viaRoot: c.ViaRoot, noTable: newOrigin(c, "", ""), backlogFrom: backlogFrom, backlogSpan: backlogSpan}
+	s.demand, s.inbox = &demand{}, make(chan asked, inboxSize)
 	if s.messages, err = newMessages(c, f); err != nil {
 		return nil, fmt.Errorf("message.prefix.include.list, message.prefix.exclude.list: %w", err)
 	}
@@ -141,13 +149,16 @@ func (s *Source) run(ctx context.Context, t *connect.SourceTask) error {
 	if err := s.setIdentities(ctx, catalog, tables); err != nil {
 		return err
 	}
-	slot, err := s.slot(ctx, catalog)
+	slot, err := s.settledSlot(ctx, catalog)
 	if err != nil {
 		return err
 	}
 	plan, err := s.plan(stored, slot)
 	if err != nil {
 		return err
+	}
+	if plan.snapshot || stored == nil {
+		s.joined = nil // nothing was streamed without them
 	}
 	defer s.guard(ctx, t)()
 	if plan.snapshot {
@@ -162,7 +173,7 @@ func (s *Source) run(ctx context.Context, t *connect.SourceTask) error {
 			return err
 		}
 	}
-	return s.stream(ctx, t, catalog, server, plan.start)
+	return s.stream(ctx, t, catalog, server, plan)
 }
 
 // stored is the position to go on from; nil when there is none.
@@ -170,6 +181,10 @@ func (s *Source) stored(t *connect.SourceTask) (*position, error) {
 	offset := t.Offset(string(s.partition))
 	if offset == nil {
 		return nil, nil
+	}
+	var err error
+	if s.demand, err = parseDemand(offset); err != nil {
+		return nil, connect.Permanent(err)
 	}
 	p, err := parsePosition(offset)
 	if err != nil {

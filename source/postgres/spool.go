@@ -1,8 +1,6 @@
 package postgres
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -10,36 +8,42 @@ import (
 	"os"
 )
 
+// spoolChunk is how much of a spool is allocated, written and read at a time.
+const spoolChunk = 256 << 10
+
 // spools keep the changes of transactions that the server sends while they are still open, until
 // they commit or abort. What does not fit into memory goes to temporary files that have no name
 // any more: they are gone with the process, however it ends. One goroutine uses it.
 type spools struct {
-	limit   int64             // of held
-	held    int64             // bytes in memory, of all together
+	limit   int64             // of held; a few chunks at least
+	held    int64             // bytes of memory, of all together
 	open    map[uint32]*spool // by the transaction's id
 	current *spool            // of the block that is being received; nil outside of one
+	free    [][]byte          // chunks that were written
 }
 
 // spool has the messages of one transaction, in their order.
 type spool struct {
 	id      uint32
-	buf     []byte   // the newest messages
-	file    *os.File // the ones before; nil while all fit into memory
+	first   LSN      // of its first change
+	chunks  [][]byte // the newest messages
+	held    int64    // bytes of memory
+	file    *os.File // the ones before, each chunk after its length; nil while all fit into memory
 	written int64    // bytes in file
 	aborted map[uint32]bool
 }
 
-// An entry of a spool: the length of the message, the id of its subtransaction, its LSN, and the
+// An entry of a chunk: the length of the message, the id of its subtransaction, its LSN, and the
 // message.
 const entryHeader = 4 + 4 + 8
 
-// begin makes the transaction's spool the current one.
-func (s *spools) begin(id uint32) {
+// begin makes the transaction's spool the current one. lsn is where its next change is.
+func (s *spools) begin(id uint32, lsn LSN) {
 	if s.open == nil {
 		s.open = map[uint32]*spool{}
 	}
 	if s.open[id] == nil {
-		s.open[id] = &spool{id: id, aborted: map[uint32]bool{}}
+		s.open[id] = &spool{id: id, first: lsn, aborted: map[uint32]bool{}}
 	}
 	s.current = s.open[id]
 }
@@ -47,27 +51,44 @@ func (s *spools) begin(id uint32) {
 // add takes a message of the current transaction. When memory is full, the transaction with the
 // most in it goes to its file.
 func (s *spools) add(sub uint32, lsn LSN, kind byte, rest []byte) error {
-	sp := s.current
-	sp.buf = binary.BigEndian.AppendUint32(sp.buf, uint32(1+len(rest)))
-	sp.buf = binary.BigEndian.AppendUint32(sp.buf, sub)
-	sp.buf = binary.BigEndian.AppendUint64(sp.buf, uint64(lsn))
-	sp.buf = append(append(sp.buf, kind), rest...)
-	s.held += int64(entryHeader + 1 + len(rest))
+	sp, n := s.current, entryHeader+1+len(rest)
+	chunk := s.chunk(sp, n)
+	*chunk = binary.BigEndian.AppendUint32(*chunk, uint32(1+len(rest)))
+	*chunk = binary.BigEndian.AppendUint32(*chunk, sub)
+	*chunk = binary.BigEndian.AppendUint64(*chunk, uint64(lsn))
+	*chunk = append(append(*chunk, kind), rest...)
 	if s.held <= s.limit {
 		return nil
 	}
 	largest := sp
 	for _, other := range s.open {
-		if len(other.buf) > len(largest.buf) {
+		if other.held > largest.held {
 			largest = other
 		}
 	}
-	s.held -= int64(len(largest.buf))
-	return largest.spill()
+	return s.spill(largest)
 }
 
-// spill moves what is in memory to the file.
-func (sp *spool) spill() error {
+// chunk is the chunk of sp that the next n bytes go to.
+func (s *spools) chunk(sp *spool, n int) *[]byte {
+	last := len(sp.chunks) - 1
+	if last < 0 || len(sp.chunks[last])+n > cap(sp.chunks[last]) {
+		var chunk []byte
+		if free := len(s.free) - 1; free >= 0 && n <= spoolChunk {
+			chunk, s.free = s.free[free], s.free[:free]
+		} else {
+			chunk = make([]byte, 0, max(n, spoolChunk))
+		}
+		sp.chunks = append(sp.chunks, chunk)
+		sp.held += int64(cap(chunk))
+		s.held += int64(cap(chunk))
+		last++
+	}
+	return &sp.chunks[last]
+}
+
+// spill moves what sp has in memory to its file.
+func (s *spools) spill(sp *spool) error {
 	if sp.file == nil {
 		file, err := os.CreateTemp("", "connectd-transaction-")
 		if err != nil {
@@ -78,12 +99,22 @@ func (sp *spool) spill() error {
 		}
 		sp.file = file
 	}
-	n, err := sp.file.Write(sp.buf)
-	sp.written += int64(n)
-	sp.buf = sp.buf[:0]
-	if err != nil {
-		return sp.failed(err)
+	for _, chunk := range sp.chunks {
+		var length [4]byte
+		binary.BigEndian.PutUint32(length[:], uint32(len(chunk)))
+		if _, err := sp.file.Write(length[:]); err != nil {
+			return sp.failed(err)
+		}
+		if _, err := sp.file.Write(chunk); err != nil {
+			return sp.failed(err)
+		}
+		sp.written += int64(len(chunk))
+		if cap(chunk) == spoolChunk {
+			s.free = append(s.free, chunk[:0])
+		}
 	}
+	s.held -= sp.held
+	sp.chunks, sp.held = sp.chunks[:0], 0
 	return nil
 }
 
@@ -95,7 +126,7 @@ func (sp *spool) failed(err error) error {
 func (s *spools) take(id uint32) *spool {
 	sp := s.open[id]
 	if sp != nil {
-		s.held -= int64(len(sp.buf))
+		s.held -= sp.held
 		delete(s.open, id)
 	}
 	return sp
@@ -115,7 +146,7 @@ func (s *spools) reset() {
 	for id := range s.open {
 		s.take(id).close()
 	}
-	s.current = nil
+	s.current, s.free = nil, nil
 }
 
 // bytes is how much is kept, in memory and in files.
@@ -137,34 +168,58 @@ func (sp *spool) close() {
 // each calls f with every message that was not aborted. data is valid until f returns. Tables and
 // types are announced once in a transaction: that of an aborted subtransaction counts for the rest.
 func (sp *spool) each(f func(lsn LSN, data []byte) error) error {
-	var from io.Reader = bytes.NewReader(sp.buf)
 	if sp.file != nil {
-		if _, err := sp.file.Seek(0, io.SeekStart); err != nil {
-			return sp.failed(err)
+		if err := sp.eachWritten(f); err != nil {
+			return err
 		}
-		from = io.MultiReader(bufio.NewReaderSize(sp.file, readBuffer), from)
 	}
-	var header [entryHeader]byte
-	var data []byte
+	for _, chunk := range sp.chunks {
+		if err := sp.eachOf(chunk, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eachWritten is each of the file's messages.
+func (sp *spool) eachWritten(f func(lsn LSN, data []byte) error) error {
+	if _, err := sp.file.Seek(0, io.SeekStart); err != nil {
+		return sp.failed(err)
+	}
+	var length [4]byte
+	var chunk []byte
 	for {
-		if _, err := io.ReadFull(from, header[:]); err == io.EOF {
+		if _, err := io.ReadFull(sp.file, length[:]); err == io.EOF {
 			return nil
 		} else if err != nil {
 			return sp.failed(err)
 		}
-		n := int(binary.BigEndian.Uint32(header[:]))
-		if n > cap(data) {
-			data = make([]byte, n)
+		n := int(binary.BigEndian.Uint32(length[:]))
+		if n > cap(chunk) {
+			chunk = make([]byte, n)
 		}
-		data = data[:n]
-		if _, err := io.ReadFull(from, data); err != nil {
+		chunk = chunk[:n]
+		if _, err := io.ReadFull(sp.file, chunk); err != nil {
 			return sp.failed(err)
 		}
-		if sp.aborted[binary.BigEndian.Uint32(header[4:])] && data[0] != 'R' && data[0] != 'Y' {
-			continue
-		}
-		if err := f(LSN(binary.BigEndian.Uint64(header[8:])), data); err != nil {
+		if err := sp.eachOf(chunk, f); err != nil {
 			return err
 		}
 	}
+}
+
+// eachOf is each of a chunk's messages.
+func (sp *spool) eachOf(chunk []byte, f func(lsn LSN, data []byte) error) error {
+	for len(chunk) > 0 {
+		n := entryHeader + int(binary.BigEndian.Uint32(chunk))
+		sub, lsn, data := binary.BigEndian.Uint32(chunk[4:]), LSN(binary.BigEndian.Uint64(chunk[8:])), chunk[entryHeader:n]
+		chunk = chunk[n:]
+		if len(sp.aborted) > 0 && sp.aborted[sub] && data[0] != 'R' && data[0] != 'Y' {
+			continue
+		}
+		if err := f(lsn, data); err != nil {
+			return err
+		}
+	}
+	return nil
 }

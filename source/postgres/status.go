@@ -40,7 +40,11 @@ func (st *stream) tend(ctx context.Context, now time.Time) (time.Duration, error
 			due = next
 		}
 	}
-	return max(due.Sub(now), time.Millisecond), nil
+	busy, err := st.signals.tend(ctx, now)
+	if busy {
+		return time.Millisecond, err
+	}
+	return max(due.Sub(now), time.Millisecond), err
 }
 
 // idle moves the position to the end of the WAL when nothing is under way, so that a slot whose
@@ -109,14 +113,16 @@ func (st *stream) reportStreaming() {
 }
 
 func (st *stream) report(phase, detail string) {
-	st.task.Report(connect.Progress{
+	p := connect.Progress{
 		Phase:  phase,
 		Detail: detail,
 		Gauges: map[string]float64{
 			"connectd_slot_unconfirmed_bytes":         float64(max(st.walEnd, st.pos.lsn) - st.told),
 			"connectd_source_open_transactions_bytes": float64(st.spools.bytes()),
 		},
-	})
+	}
+	st.signals.progress(&p)
+	st.task.Report(p)
 }
 
 // drain sends what is batched, waits until it is durable, and confirms it.

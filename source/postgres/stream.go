@@ -35,6 +35,7 @@ type stream struct {
 	reader  *coalescer
 	out     output
 	tables  map[uint32]*table // announced tables by OID; nil for one that is not captured
+	signals *signals
 
 	pos    position // up to where the changes are in batches
 	resume position // where this read of the slot begins: changes up to it are skipped
@@ -52,6 +53,7 @@ type stream struct {
 	behind  bool      // there is a backlog: leave the walsender at the next commit
 	looked  time.Time // when we last looked for one
 	refused bool      // reading it by SQL does not work here
+	alone   bool      // there can be no second reader of it
 
 	heard    time.Time     // when the server last said something
 	status   time.Time     // when the last status was sent
@@ -71,10 +73,15 @@ type transaction struct {
 	from     *replicated // nil for a transaction of this server
 }
 
-// stream reads the slot from start on until ctx is done, and then drains.
-func (s *Source) stream(ctx context.Context, t *connect.SourceTask, c *catalog, srv server, start position) error {
-	st := s.newStream(t, c, srv, start)
+// stream reads the slot from where p says on until ctx is done, and then drains.
+func (s *Source) stream(ctx context.Context, t *connect.SourceTask, c *catalog, srv server, p plan) error {
+	st := s.newStream(t, c, srv, p.start)
 	defer st.hangUp()
+	st.signals.open(ctx)
+	defer st.signals.close()
+	if err := st.signals.begin(ctx, p.snapshot); err != nil {
+		return err
+	}
 	err := errBacklog
 	for errors.Is(err, errBacklog) {
 		if err = st.catchUp(ctx); err == nil {
@@ -106,6 +113,7 @@ func (s *Source) newStream(t *connect.SourceTask, c *catalog, srv server, start 
 	if s.config.Transactions {
 		st.out.transactions = &transactions{topic: topicName(s.config.Prefix + s.config.Delimiter + s.config.TransactionTopic)}
 	}
+	st.signals = newSignals(st)
 	st.version = srv.version
 	if srv.senderTimeout > 0 {
 		st.silence = srv.senderTimeout
@@ -183,6 +191,8 @@ func (st *stream) run(ctx context.Context) error {
 	// The read below does not know ctx; a deadline in the past ends it.
 	stop := context.AfterFunc(ctx, func() { _ = netConn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
+	st.signals.waiting.Store(&netConn)
+	defer st.signals.waiting.Store(nil)
 	now := time.Now()
 	st.heard, st.status, st.beat = now, now, now
 	for {
@@ -195,6 +205,9 @@ func (st *stream) run(ctx context.Context) error {
 		}
 		if ctx.Err() != nil { // after the deadline was set: AfterFunc's may have come before
 			return nil
+		}
+		if st.signals.pending() { // so may that of wake
+			continue
 		}
 		if err := st.receive(ctx); err != nil {
 			return err
@@ -295,7 +308,7 @@ func (st *stream) flush() {
 
 func (st *stream) send() {
 	b := st.out.batch
-	st.pos.stamp(b, st.source.partition)
+	st.pos.stamp(b, st.source.partition, st.signals.offset())
 	st.sent = LSN(b.Mark)
 	st.task.Send(b)
 	st.out.batch = nil

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"connectd/connect"
 )
 
 // Large transactions come in blocks while they are still open (protocol version 2), mixed with
@@ -25,19 +27,20 @@ func (st *stream) streamed(lsn LSN, data []byte) error {
 	}
 	sub := m.uint32()
 	if m.bad {
-		return fmt.Errorf("message at %s: %w", lsn, errTruncated)
+		return connect.Permanent(fmt.Errorf("message at %s: %w", lsn, errTruncated))
 	}
 	return st.spools.add(sub, lsn, kind, m.rest)
 }
 
-// blockBegin begins a block of an open transaction.
-func (st *stream) blockBegin(m message) error {
+// blockBegin begins a block of an open transaction, whose first change is at lsn.
+func (st *stream) blockBegin(lsn LSN, m message) error {
 	id := m.uint32()
 	m.byte() // whether it is the transaction's first block
 	if err := m.err(); err != nil {
 		return err
 	}
-	st.spools.begin(id)
+	st.spools.begin(id, lsn)
+	st.reader.behind = true // nothing of it is wanted before it commits
 	return nil
 }
 
@@ -57,19 +60,21 @@ func (st *stream) blockCommit(ctx context.Context, m message) error {
 	m.byte() // flags, unused
 	commit, end, ts := LSN(m.uint64()), LSN(m.uint64()), int64(m.uint64())
 	if m.bad {
-		return fmt.Errorf("the commit of transaction %d: %w", id, errTruncated)
+		return connect.Permanent(fmt.Errorf("the commit of transaction %d: %w", id, errTruncated))
 	}
 	sp := st.spools.take(id)
-	defer sp.close()
-	st.tx = transaction{open: true, end: commit, tsMicros: ts + postgresEpoch, id: id}
-	if sp != nil {
-		n := 0
-		if err := sp.each(func(lsn LSN, data []byte) error { n++; return st.replay(ctx, n, lsn, data) }); err != nil {
-			return err
-		}
+	if sp == nil {
+		return connect.Permanent(fmt.Errorf("the commit of transaction %d, of which nothing was sent", id))
 	}
-	st.commit(end)
-	return nil
+	defer sp.close()
+	if err := st.open(ctx, sp.first, transaction{end: commit, tsMicros: ts + postgresEpoch, id: id}); err != nil {
+		return err
+	}
+	n := 0
+	if err := sp.each(func(lsn LSN, data []byte) error { n++; return st.replay(ctx, n, lsn, data) }); err != nil {
+		return err
+	}
+	return st.end(ctx, end)
 }
 
 // replay handles the n-th message of a spool. Nobody reads the connection meanwhile, so every so

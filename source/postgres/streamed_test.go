@@ -5,12 +5,16 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 )
+
+// Tests with a transaction that stays open do not run in parallel to others on the shared server:
+// the creation of a slot waits for its end.
 
 // streamsSoon makes the server send transactions in blocks when they are larger than 64 kB.
 func (d *database) streamsSoon(t *testing.T) *database {
@@ -44,7 +48,7 @@ func (d *database) session(t *testing.T) func(statements ...string) {
 }
 
 func insertRows(from, to int) string {
-	return fmt.Sprintf("INSERT INTO a SELECT g, repeat('x', 100) FROM generate_series(%d, %d) g", from, to)
+	return fmt.Sprintf("INSERT INTO a SELECT g, repeat('x', 400) FROM generate_series(%d, %d) g", from, to)
 }
 
 // idsOf are the keys of records in their order.
@@ -81,16 +85,16 @@ func wantRuns(t *testing.T, records []sentRecord, runs ...[2]int) {
 func TestStreamed(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY, v text)").publish(t, "a").streamsSoon(t)
-	c := d.config(t, "table.include.list", "public.a", "snapshot.mode", "no_data", "transaction.memory.max.bytes", "100000")
+	c := d.config(t, "table.include.list", "public.a", "snapshot.mode", "no_data", "status.update.interval.ms", "50", "transaction.memory.max.bytes", "1MiB")
 	r := start(t, c, nil).streaming()
 	large, other := d.session(t), d.session(t)
 	large("BEGIN", insertRows(1, 2000), "SAVEPOINT s", insertRows(2001, 5000))
 	r.until("a block in a file", func() bool {
 		g := r.intake.Progress().Gauges["connectd_source_open_transactions_bytes"]
-		return g > 200_000
+		return g > 1.5e6
 	})
 	other("INSERT INTO a VALUES (100001, 'between')")
-	large("ROLLBACK TO s", "SAVEPOINT s2", insertRows(2001, 4000), "ROLLBACK TO s2", insertRows(4001, 6000), "ALTER TABLE a ADD m int", "INSERT INTO a SELECT g, repeat('x', 100), g FROM generate_series(6001, 7000) g")
+	large("ROLLBACK TO s", "SAVEPOINT s2", insertRows(2001, 4000), "ROLLBACK TO s2", insertRows(4001, 6000), "ALTER TABLE a ADD m int", "INSERT INTO a SELECT g, repeat('x', 400), g FROM generate_series(6001, 7000) g")
 	r.until("the other transaction", func() bool { return len(r.records) == 1 })
 	if files, _ := filepath.Glob(filepath.Join(os.Getenv("TMPDIR"), "*")); len(files) > 0 {
 		t.Errorf("the file has a name: %v", files)
@@ -113,7 +117,7 @@ func TestStreamed(t *testing.T) {
 // TestStreamedAborted has transactions that come in blocks and never happen.
 func TestStreamedAborted(t *testing.T) {
 	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY, v text)").publish(t, "a").streamsSoon(t)
-	r := start(t, d.config(t, "table.include.list", "public.a", "snapshot.mode", "no_data"), nil).streaming()
+	r := start(t, d.config(t, "table.include.list", "public.a", "snapshot.mode", "no_data", "status.update.interval.ms", "50"), nil).streaming()
 	large := d.session(t)
 	large("BEGIN", insertRows(1, 3000))
 	r.until("a block", func() bool { return r.intake.Progress().Gauges["connectd_source_open_transactions_bytes"] > 0 })
@@ -129,7 +133,7 @@ func TestStreamedRestart(t *testing.T) {
 	const rows = 3000
 	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY, v text)").publish(t, "a").streamsSoon(t)
 	config := func(run int) *Config {
-		return d.config(t, "table.include.list", "public.a", "snapshot.mode", "no_data", "max.batch.size", "7", "transaction.memory.max.bytes", []string{"100000", "0"}[run%2])
+		return d.config(t, "table.include.list", "public.a", "snapshot.mode", "no_data", "status.update.interval.ms", "50", "max.batch.size", "7", "transaction.memory.max.bytes", []string{"1MiB", "0"}[run%2])
 	}
 	r := start(t, config(0), nil).streaming()
 	large := d.session(t)
@@ -140,7 +144,7 @@ func TestStreamedRestart(t *testing.T) {
 	}
 	all := r.records
 	// Rows of one COPY share LSNs.
-	large("CREATE TEMP TABLE c AS SELECT 1", fmt.Sprintf("INSERT INTO a SELECT g, repeat('x', 100) FROM generate_series(1001, %d) g", rows), "COMMIT", "INSERT INTO a VALUES (10000, 'last')")
+	large("CREATE TEMP TABLE c AS SELECT 1", fmt.Sprintf("INSERT INTO a SELECT g, repeat('x', 400) FROM generate_series(1001, %d) g", rows), "COMMIT", "INSERT INTO a VALUES (10000, 'last')")
 	offset := r.offset
 	for run := 1; len(all) < rows+1; run++ {
 		r := start(t, config(run), offset)
@@ -156,14 +160,42 @@ func TestStreamedRestart(t *testing.T) {
 	wantRuns(t, all, [2]int{1, rows}, [2]int{10000, 10000})
 }
 
+// TestStreamedAlike reads a transaction in blocks and in one piece: the records are the same.
+func TestStreamedAlike(t *testing.T) {
+	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY, v text)", "CREATE TABLE b (id int PRIMARY KEY)").publish(t, "a, b").streamsSoon(t)
+	read := func(memory string) *reading {
+		c := d.config(t, "snapshot.mode", "no_data", "slot.name", "alike_"+memory+d.name[len(d.name)-10:], "provide.transaction.metadata", "true", "transaction.memory.max.bytes", memory)
+		return start(t, c, nil).streaming()
+	}
+	blocks, whole := read("1048576"), read("0")
+	large := d.session(t)
+	large("BEGIN", insertRows(1, 1500), "INSERT INTO b VALUES (1)", "SELECT pg_logical_emit_message(true, 'p', 'inside')", "SAVEPOINT s", insertRows(2001, 2500), "ROLLBACK TO s", insertRows(3001, 3500), "DELETE FROM b", "COMMIT")
+	for _, r := range []*reading{blocks, whole} {
+		r.until("all", func() bool { return len(r.records) > 0 && strings.Contains(r.records[len(r.records)-1].value, `"END"`) })
+	}
+	if len(blocks.records) != len(whole.records) {
+		t.Fatalf("%d records in blocks, %d in one piece", len(blocks.records), len(whole.records))
+	}
+	for i, got := range blocks.records {
+		want := whole.records[i]
+		got.value, want.value = seenAt.ReplaceAllString(got.value, ""), seenAt.ReplaceAllString(want.value, "")
+		if got.topic != want.topic || got.key != want.key || got.value != want.value {
+			t.Fatalf("record %d in blocks\n%v\nin one piece\n%v", i, got, want)
+		}
+	}
+}
+
+// seenAt is when a change was seen.
+var seenAt = regexp.MustCompile(`"ts_ms":\d+,"ts_us":\d+,"ts_ns":\d+}$|"op":"m","ts_ms":\d+`)
+
 // TestSpools moves between memory and files.
 func TestSpools(t *testing.T) {
-	s := spools{limit: 100}
+	s := spools{limit: 3 * spoolChunk}
 	defer s.reset()
 	var want []string
 	for i := range 20 {
-		s.begin(uint32(i % 2))
-		text := fmt.Sprintf("Itransaction %d, message %d", i%2, i)
+		s.begin(uint32(i%2), LSN(i))
+		text := fmt.Sprintf("Itransaction %d, message %d%*d", i%2, i, i*20_000, i)
 		if i == 7 {
 			text = "R" + text[1:] // counts although its subtransaction is aborted
 		}
@@ -177,7 +209,7 @@ func TestSpools(t *testing.T) {
 	s.abort(1, 5)
 	s.abort(1, 7)
 	s.abort(9, 9) // one that has sent nothing
-	if s.held > s.limit || s.bytes() < 20*20 {
+	if s.held > s.limit || s.bytes() < 20*19/2*20_000 {
 		t.Errorf("%d in memory, %d in all", s.held, s.bytes())
 	}
 	sp := s.take(1)
@@ -188,11 +220,31 @@ func TestSpools(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !slices.Equal(got, want) {
-			t.Errorf("got %q, want %q", got, want)
+			t.Errorf("got %d messages, want %d, or others", len(got), len(want))
 		}
 	}
 	s.abort(0, 0)
 	if s.held != 0 || s.bytes() != 0 || s.take(1) != nil {
 		t.Errorf("%d bytes are left", s.bytes())
+	}
+}
+
+// BenchmarkSpool is what a change costs that comes in a block: in and out of a file.
+func BenchmarkSpool(b *testing.B) {
+	s := spools{limit: 8 << 20}
+	defer s.reset()
+	message := make([]byte, 240)
+	b.ReportAllocs()
+	s.begin(1, 1)
+	for range b.N {
+		if err := s.add(1, 1, 'I', message); err != nil {
+			b.Fatal(err)
+		}
+	}
+	n := 0
+	sp := s.take(1)
+	defer sp.close()
+	if err := sp.each(func(LSN, []byte) error { n++; return nil }); err != nil || n != b.N {
+		b.Fatalf("%d of %d messages, %v", n, b.N, err)
 	}
 }

@@ -80,9 +80,16 @@ func (x *transactions) add(b *record.Batch, status string, lsn LSN, count, table
 	r.Value = record.Datum{Schema: transactionValue, Value: record.OfStruct(value)}
 }
 
-// beginTransaction writes that a transaction begins, unless that was written before a restart.
-func (st *stream) beginTransaction(ctx context.Context, lsn LSN) error {
+// opened is called when the changes of a transaction are about to come, the first of them at lsn.
+// It writes that the transaction begins, unless that was written before a restart.
+func (st *stream) opened(ctx context.Context, lsn LSN) error {
+	if err := st.refreshXmin(ctx); err != nil {
+		return err
+	}
 	x := st.out.transactions
+	if x == nil || st.past() {
+		return nil
+	}
 	if st.resume.txEnd != 0 && st.resume.txEnd == st.tx.end {
 		x.begin(st.tx.id, st.resume.counts)
 		return nil
@@ -98,8 +105,12 @@ func (st *stream) beginTransaction(ctx context.Context, lsn LSN) error {
 	return nil
 }
 
-// endTransaction writes that a transaction is committed, and how many changes it has.
-func (st *stream) endTransaction(ctx context.Context, end LSN) error {
+// closing is called when all changes of a transaction have come; end is that of its commit. It
+// writes that the transaction is committed, and how many changes it has.
+func (st *stream) closing(ctx context.Context, end LSN) error {
+	if st.out.transactions == nil || st.past() {
+		return nil
+	}
 	if err := st.room(ctx); err != nil {
 		return err
 	}

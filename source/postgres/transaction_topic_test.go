@@ -3,6 +3,7 @@ package postgres
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 )
@@ -11,33 +12,59 @@ import (
 // end once, the blocks must be numbered without a gap, and the ends must say how many there were.
 func TestTransactions(t *testing.T) {
 	t.Parallel()
-	const rows = 30
-	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY, v int)", "CREATE TABLE b (id int PRIMARY KEY)", "CREATE TABLE other (id int)").publish(t, "a, b, other")
-	c := d.config(t, "table.include.list", "public.a,public.b", "snapshot.mode", "no_data", "max.batch.size", "4",
-		"provide.transaction.metadata", "true", "topic.transaction", "tx")
-	r := start(t, c, nil).streaming()
+	t.Run("whole", func(t *testing.T) { t.Parallel(); testTransactions(t, 30, 4, math.MaxInt64, false) })
+	t.Run("by SQL", func(t *testing.T) { t.Parallel(); testTransactions(t, 30, 4, 1, false) })
+	t.Run("in blocks", func(t *testing.T) { t.Parallel(); testTransactions(t, 2000, 300, math.MaxInt64, true) })
+}
+
+// testTransactions has so many rows in each transaction and records in each batch. A backlog of so
+// much WAL is read by SQL.
+func testTransactions(t *testing.T, rows, batch int, backlogFrom LSN, blocks bool) {
+	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY, v text)", "CREATE TABLE b (id int PRIMARY KEY)", "CREATE TABLE other (id int)").publish(t, "a, b, other")
+	if blocks {
+		d.streamsSoon(t)
+	}
+	begin := func(offset []byte) *reading {
+		return d.startBehind(t, backlogFrom, 1<<30, offset, "table.include.list", "public.a,public.b", "max.batch.size", fmt.Sprint(batch),
+			"provide.transaction.metadata", "true", "topic.transaction", "tx")
+	}
+	r := begin(nil).streaming()
 	d.exec(t, fmt.Sprintf(`DO $$ BEGIN FOR i IN 1..6 LOOP
-		INSERT INTO a SELECT 1000 * i + g, 0 FROM generate_series(1, %d) g;
+		INSERT INTO a SELECT 10000 * i + g, repeat('x', 50) FROM generate_series(1, %d) g;
 		INSERT INTO b VALUES (i); INSERT INTO other VALUES (i);
-		UPDATE a SET id = -id WHERE id = 1000 * i + 1; -- a delete and an insert
-		DELETE FROM a WHERE id = 1000 * i + 2;         -- and a tombstone, which does not count
+		UPDATE a SET id = -id WHERE id = 10000 * i + 1; -- a delete and an insert
+		DELETE FROM a WHERE id = 10000 * i + 2;         -- and a tombstone, which does not count
 		COMMIT; END LOOP; END $$`, rows))
-	const events = rows + 1 + 2 + 1
+	events := int64(rows + 1 + 2 + 1)
 	var all []sentRecord
-	ends := func() int { return strings.Count(fmt.Sprint(all), `"status":"END"`) }
-	for ends() < 6 {
-		before := len(all)
+	ended := 0
+	for {
+		seen := 0
 		r.until("some records", func() bool {
-			all = append(all[:before:before], r.records...)
-			return len(r.records) >= 9 || ends() == 6
+			for ; seen < len(r.records); seen++ {
+				if strings.Contains(r.records[seen].value, `"status":"END"`) {
+					ended++
+				}
+			}
+			return seen > 2*batch || ended == 6
 		})
+		if ended == 6 {
+			break
+		}
 		if err := r.stop(); err != nil {
 			t.Fatal(err)
 		}
-		all = append(all[:before:before], r.records...)
-		if ends() < 6 {
-			r = start(t, c, r.offset)
+		for ; seen < len(r.records); seen++ {
+			if strings.Contains(r.records[seen].value, `"status":"END"`) {
+				ended++
+			}
 		}
+		all = append(all, r.records...)
+		r = begin(r.offset)
+	}
+	all = append(all, r.records...)
+	if blocks && d.blocks(t) == "0" {
+		t.Error("the server has sent no transaction in blocks")
 	}
 	type block struct {
 		ID     string

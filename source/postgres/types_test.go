@@ -139,3 +139,53 @@ func TestTypes(t *testing.T) {
 		})
 	}
 }
+
+// TestModes has the handling modes that no golden record has, in the snapshot and in the stream.
+func TestModes(t *testing.T) {
+	t.Parallel()
+	for _, m := range []struct {
+		settings []string
+		cases    [][3]string // type, literal, want
+	}{
+		{[]string{"decimal.handling.mode", "string", "time.precision.mode", "microseconds", "binary.handling.mode", "base64-url-safe"}, [][3]string{
+			{"numeric", "Infinity", `"POSITIVE_INFINITY"`}, {"numeric", "-Infinity", `"NEGATIVE_INFINITY"`}, {"numeric", "1.500", `"1.500"`},
+			{"numeric[]", "{1.10,NaN}", `["1.10","NAN"]`}, {"money", "-1", `"-1.00"`}, {"bytea", `\xfbff`, `"-_8="`}, {"bytea[]", `{"\\xfbff"}`, `["-_8="]`},
+			{"time(3)", "13:51:30.123", `49890123000`}, {"timestamp(3)", "2016-11-04 13:51:30.123", `1478267490123000`}, {"time(0)[]", "{00:00:01}", `[1000000]`},
+		}},
+		{[]string{"decimal.handling.mode", "double", "time.precision.mode", "nanoseconds", "binary.handling.mode", "hex", "interval.handling.mode", "string", "hstore.handling.mode", "map"}, [][3]string{
+			{"numeric", "NaN", `"NaN"`}, {"numeric(9,3)", "-1e5", `-100000.0`}, {"numeric[]", "{1.5,-Infinity}", `[1.5,"-Infinity"]`}, {"money", "1234567.89", `1234567.89`},
+			{"time", "13:51:30.123456", `49890123456000`}, {"timestamp", "2016-11-04 13:51:30.123456", `1478267490123456000`}, {"date", "2016-11-04", `17109`},
+			{"timestamp", "infinity", `9223372036854775807`}, {"timestamp", "-infinity", `-9223372036854775808`}, {"timestamptz", "2016-11-04 13:51:30+02", `"2016-11-04T11:51:30.000000Z"`},
+			{"bytea", `\x00ff`, `"00ff"`}, {"interval", "-1 day -00:00:01.5", `"P0Y0M-1DT0H0M-1.5S"`}, {"interval[]", "{1 year}", `["P1Y0M0DT0H0M0S"]`},
+			{"hstore", "a=>1, b=>NULL", `{"a":"1","b":null}`}, {"hstore[]", `{"a=>1"}`, `[{"a":"1"}]`},
+		}},
+		{[]string{"time.precision.mode", "isostring", "money.fraction.digits", "1", "include.unknown.datatypes", "true"}, [][3]string{
+			{"date", "20000-01-02", `"+20000-01-02Z"`}, {"time(3)", "13:51:30.120", `"13:51:30.12Z"`}, {"timestamp", "2016-11-04 13:51:30", `"2016-11-04T13:51:30Z"`},
+			{"money", "1234.56", `"MDo="`}, {"money", "-99.95", `"/Bg="`}, {"money", "2", `"FA=="`}, {"timetz", "13:51:02+02", `"11:51:02Z"`}, {"pg_lsn", "0/10", `"MC8xMA=="`}, {"pg_lsn[]", "{0/10}", `["MC8xMA=="]`},
+		}},
+		{[]string{"time.precision.mode", "connect"}, [][3]string{
+			{"date[]", "{1969-12-31}", `[-1]`}, {"time", "00:00:00.001999", `1`}, {"timestamp", "1969-12-31 23:59:59.9995", `-1`}, {"timestamp", "infinity", `9223372036825200`},
+		}},
+	} {
+		var columns, values []string
+		for i, c := range m.cases {
+			columns = append(columns, fmt.Sprintf("c%d %s", i, c[0]))
+			values = append(values, literal(c[1]))
+		}
+		insert := "INSERT INTO a VALUES (" + strings.Join(values, ", ") + ")"
+		d := newDatabase(t, "CREATE EXTENSION hstore", "CREATE TABLE a ("+strings.Join(columns, ", ")+")", insert).publish(t, "a")
+		r := start(t, d.config(t, append(m.settings, "table.include.list", "public.a")...), nil)
+		r.next(1)
+		r.streaming()
+		d.exec(t, insert)
+		r.next(1)
+		for _, rec := range r.records {
+			row := fieldsOf(t, member(fieldsOf(t, []byte(rec.value)), "after"))
+			for i, c := range m.cases {
+				if got := string(row[i].raw); got != c[2] {
+					t.Errorf("%v: %s %s (%s): got %s, want %s", m.settings, c[0], c[1], ops([]sentRecord{rec})[0], got, c[2])
+				}
+			}
+		}
+	}
+}

@@ -41,8 +41,8 @@ func (c *Config) Validate(r *config.Report) {
 	if c.RetainedMax < 0 {
 		r.Errorf("slot.retained.max.bytes", "is negative; write a size such as 10GiB, or 0")
 	}
-	if c.TxMemory < 0 {
-		r.Errorf("transaction.memory.max.bytes", "is negative; write a size such as 8MiB, or 0")
+	if c.TxMemory != 0 && c.TxMemory < 1<<20 {
+		r.Errorf("transaction.memory.max.bytes", "is %s; write 1MiB or more, or 0", c.TxMemory)
 	}
 	if c.StatusInterval <= 0 {
 		r.Errorf("status.update.interval.ms", "is not an interval; write 1 or more")
@@ -53,6 +53,7 @@ func (c *Config) Validate(r *config.Report) {
 	if !validTopic(c.Prefix) {
 		r.Errorf("topic.prefix", "%q is not a topic prefix; write letters, digits, dots, hyphens and underscores", c.Prefix)
 	}
+	c.Signals.validate(r)
 	if c.Compat == "debezium" {
 		c.debeziumDefaults(r)
 	}

@@ -1,0 +1,109 @@
+package postgres
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"connectd/internal/testenv"
+)
+
+// snapshotMarks are the markers of the rows of snapshots, with their keys.
+func snapshotMarks(records []sentRecord) []string {
+	var marks []string
+	for _, r := range records {
+		if at := strings.Index(r.value, `"snapshot":"`); at >= 0 && strings.Contains(r.value, `"op":"r"`) {
+			mark, _, _ := strings.Cut(r.value[at+12:], `"`)
+			marks = append(marks, strings.TrimPrefix(r.topic, "production.public.")+r.key+mark)
+		}
+	}
+	return marks
+}
+
+func TestBlockingSnapshot(t *testing.T) {
+	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY, v text)", "CREATE TABLE b (id int PRIMARY KEY, v text)", "CREATE TABLE empty (id int PRIMARY KEY)", "CREATE TABLE wrong (id int PRIMARY KEY)",
+		"INSERT INTO a SELECT i, 'v' FROM generate_series(1, 3) i", "INSERT INTO b SELECT i, 'v' FROM generate_series(1, 9) i").publish(t, "a, b, empty, wrong")
+	r := start(t, d.config(t, "table.include.list", "public.*", "snapshot.mode", "no_data", "notification.enabled.channels", "sink", "notification.sink.topic.name", "told"), nil).streaming()
+	d.exec(t, "INSERT INTO a VALUES (4, 'x')")
+	r.must("execute-snapshot", `{"type":"BLOCKING","data-collections":["public.(a|b|empty|wrong)"],"additional-conditions":[
+		{"data-collection":"public.b","filter":"SELECT v, id FROM public.b WHERE id > 7 ORDER BY id"},{"data-collection":"public.wrong","filter":"SELECT nonsense"}]}`)
+	r.until("the end of the snapshot", func() bool { return len(r.demand().Blocking) == 0 && r.records[len(r.records)-1].topic == "told" })
+	want := []string{`a{"id":1}first`, `a{"id":2}true`, `a{"id":3}true`, `a{"id":4}last_in_data_collection`, `b{"id":8}first_in_data_collection`, `b{"id":9}last`}
+	if got := snapshotMarks(r.records); !slices.Equal(got, want) {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
+	var told []string
+	for _, n := range r.records {
+		if n.topic == "told" {
+			for _, kind := range []string{"STARTED", "SUCCEEDED", "SQL_EXCEPTION", "COMPLETED"} {
+				if strings.Contains(n.value, `:"`+kind+`"`) {
+					told = append(told, kind)
+				}
+			}
+		}
+	}
+	if want := []string{"STARTED", "SUCCEEDED", "SUCCEEDED", "SUCCEEDED", "SQL_EXCEPTION", "COMPLETED"}; !slices.Equal(told, want) {
+		t.Errorf("notifications: got %v, want %v", told, want)
+	}
+	d.exec(t, "INSERT INTO a VALUES (5, 'x')")
+	// What the stream had not sent before the snapshot follows on it.
+	changes := func() (found []sentRecord) {
+		for _, s := range r.records {
+			if strings.Contains(s.value, `"op":"c"`) {
+				found = append(found, s)
+			}
+		}
+		return found
+	}
+	r.until("the changes", func() bool { return len(changes()) == 2 })
+	wantOps(t, changes(), `c public.a {"id":4}`, `c public.a {"id":5}`)
+}
+
+// TestBlockingSnapshotSlow takes a snapshot that lasts longer than the server waits for an
+// answer, is killed in the middle of it, and changes the table meanwhile.
+func TestBlockingSnapshotSlow(t *testing.T) {
+	p := testenv.OwnPostgres(t, testenv.PostgresOptions{Settings: map[string]string{"wal_sender_timeout": "1s"}})
+	if err := p.CreateDatabase(t.Context(), "db"); err != nil {
+		t.Fatal(err)
+	}
+	d := databaseOn(t, p, "db", "CREATE TABLE a (id int PRIMARY KEY, v text)", "INSERT INTO a SELECT i, 'v' FROM generate_series(1, 300) i").publish(t, "a")
+	c := d.config(t, "table.include.list", "public.a", "snapshot.mode", "no_data", "max.batch.size", "10")
+	r := start(t, c, nil).streaming()
+	r.must("execute-snapshot", `{"type":"blocking","data-collections":["public.a"]}`)
+	r.until("some rows", func() bool { return len(snapshotMarks(r.records)) >= 50 })
+	r.abandon()
+	d.exec(t, "DELETE FROM a WHERE id = 1", "INSERT INTO a VALUES (301, 'x')")
+	all := r.records
+	r = start(t, c, r.offset)
+	r.until("some rows", func() bool { return len(snapshotMarks(r.records)) >= 50 })
+	select { // nothing is taken: the source waits for a batch, and must stay connected
+	case err := <-r.done:
+		t.Fatalf("the source ended with %v", err)
+	case <-time.After(3 * time.Second):
+	}
+	d.exec(t, "UPDATE a SET v = 'y' WHERE id = 2")
+	r.until("the update", func() bool { return strings.Contains(strings.Join(ops(r.records), ";"), `u public.a {"id":2}`) })
+	all = append(all, r.records...)
+	got := map[string]string{}
+	for _, s := range ops(all) {
+		op, key, _ := strings.Cut(s, " ")
+		got[key] = op
+	}
+	if len(got) != 301 || got[`public.a {"id":1}`] != "tombstone" || got[`public.a {"id":2}`] != "u" || got[`public.a {"id":301}`] == "" {
+		t.Errorf("%d keys; 1: %s, 2: %s, 301: %s", len(got), got[`public.a {"id":1}`], got[`public.a {"id":2}`], got[`public.a {"id":301}`])
+	}
+}
+
+func TestBlockingSnapshotStop(t *testing.T) {
+	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY, v text)", "INSERT INTO a SELECT i, repeat('v', 2000) FROM generate_series(1, 20000) i").publish(t, "a")
+	r := start(t, d.config(t, "table.include.list", "public.a", "snapshot.mode", "no_data", "max.batch.size", "10"), nil).streaming()
+	r.must("execute-snapshot", `{"type":"blocking","data-collections":["public.a"]}`)
+	r.until("some rows", func() bool { return len(snapshotMarks(r.records)) >= 50 })
+	r.must("stop-snapshot", `{"type":"blocking"}`)
+	d.exec(t, "DELETE FROM a WHERE id = 1")
+	r.until("the delete", func() bool { return strings.Contains(strings.Join(ops(r.records), ";"), `d public.a {"id":1}`) })
+	if n := len(snapshotMarks(r.records)); n >= 20000 || len(r.demand().Blocking) > 0 {
+		t.Errorf("%d rows were sent, still to do: %v", n, r.demand().Blocking)
+	}
+}
