@@ -4,11 +4,14 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"log/slog"
 	"math"
 	"regexp"
 	"slices"
 	"testing"
+	"time"
 
+	"connectd/connect"
 	"connectd/record"
 )
 
@@ -215,7 +218,8 @@ func tryMessage(t *testing.T, st *stream, table *table, data []byte) {
 	st.out.batch.Reset()
 	st.out.take(st.out.batch)
 	st.out.transactions = &transactions{}
-	st.tx, st.pos, st.spools = transaction{}, position{}, spools{}
+	st.tx, st.pos = transaction{}, position{}
+	st.spools.reset()
 	before := string(data)
 	err := st.handle(t.Context(), 7, data)
 	if string(data) != before {
@@ -264,6 +268,53 @@ func FuzzMessage(f *testing.F) {
 	f.Add([]byte("R\x00\x00\x00\x01public\x00t\x00d\x00\x01\x00id\x00\x00\x00\x00\x17\xff\xff\xff\xff"))
 	st := offline(table)
 	f.Fuzz(func(t *testing.T, data []byte) { tryMessage(t, st, table, data) })
+}
+
+// FuzzMessages gives the decoder a run of messages, each behind its length: transactions that do not
+// begin or end, blocks within blocks, changes of nothing.
+func FuzzMessages(f *testing.F) {
+	table := everyForm(f)
+	st := offline(table)
+	st.task = connect.NewIntake("test", 1, nil, slog.New(slog.DiscardHandler)).Task()
+	st.status = time.Now().Add(24 * time.Hour) // nothing is due
+	st.spools.limit = 1 << 20
+	st.source.config.CatchUp = "off" // there is no server to ask
+	run := func(messages ...[]byte) (p []byte) {
+		for _, m := range messages {
+			p = append(append(p, byte(len(m)>>8), byte(len(m))), m...)
+		}
+		return p
+	}
+	id, place := []byte{0, 0, 0, 1}, make([]byte, 8)
+	insert := slices.Concat([]byte{'I'}, id, []byte{'N'}, fullTuple)
+	inBlock := slices.Concat([]byte{'I'}, id, id, []byte{'N'}, fullTuple)
+	begin, commit := slices.Concat([]byte{'B'}, place, place, id), slices.Concat([]byte{'C', 0}, place, place, place)
+	f.Add(run(begin, insert, commit))
+	f.Add(run(slices.Concat([]byte{'S'}, id, []byte{1}), inBlock, []byte{'E'}, begin, insert, commit,
+		slices.Concat([]byte{'S'}, id, []byte{0}), inBlock, []byte{'E'}, slices.Concat([]byte{'A'}, id, id), slices.Concat([]byte{'c'}, id, []byte{0}, place, place, place)))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		st.out.batch.Reset()
+		st.out.take(st.out.batch)
+		st.out.transactions = &transactions{}
+		st.tx, st.pos = transaction{}, position{}
+		st.spools.reset()
+		for lsn := LSN(1); len(data) >= 2; lsn++ {
+			n := min(int(data[0])<<8|int(data[1]), len(data)-2)
+			m := data[2 : 2+n]
+			data = data[2+n:]
+			if len(m) > 0 && m[0] == 'R' {
+				continue // it would ask a catalog
+			}
+			if st.handle(t.Context(), lsn, m) != nil {
+				return
+			}
+		}
+		for _, r := range st.out.batch.Records {
+			if r.Change != nil && !r.Change.After.IsNull() && len(r.Change.After.Items) != len(table.columns) {
+				t.Errorf("a row of %d cells, want %d", len(r.Change.After.Items), len(table.columns))
+			}
+		}
+	})
 }
 
 // FuzzCopy does the same with rows of COPY.
