@@ -235,6 +235,9 @@ func (g *Group) fetched(ctx context.Context, t kgo.FetchTopicPartition) (f Fetch
 
 // outOfRange holds the partition until it is sought, and says what its log has.
 func (g *Group) outOfRange(ctx context.Context, p record.Partition, a *assignment, loss *kgo.ErrDataLoss) error {
+	// Whoever wakes a poll ends ctx, and would have the partition held without knowing why.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.settings.Request)
+	defer cancel()
 	logs, err := g.admin.ListOffsets(ctx, g.options.ReadCommitted, p.Topic)
 	g.mu.Lock()
 	defer g.mu.Unlock()

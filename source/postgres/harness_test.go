@@ -159,6 +159,8 @@ type reading struct {
 	offset  []byte // of the last batch received
 	err     error
 	ended   bool
+
+	backlogReads *backlogReads // of startBehind
 }
 
 const partitionKey = `{"server":"production"}`
