@@ -30,7 +30,7 @@ lint:
 	@$(GO) vet ./...
 	@$(STATICCHECK) ./...
 
-bench: servers
+bench: servers build
 	$(GO) run ./bench
 
 demo: servers build

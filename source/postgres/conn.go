@@ -27,6 +27,8 @@ var sessionSettings = map[string]string{
 	"bytea_output":       "hex",
 	"extra_float_digits": "1",
 	"lc_monetary":        "C",
+	// Compiling a query costs half a second of the server for what takes a millisecond.
+	"jit": "off",
 	// An exported snapshot lives in a transaction that is idle while others read.
 	"idle_in_transaction_session_timeout": "0",
 	"statement_timeout":                   "0",

@@ -81,7 +81,7 @@ func BenchmarkSnapshot(b *testing.B) {
 func TestSnapshotAllocations(t *testing.T) {
 	for _, inBinary := range []bool{false, true} {
 		read, _ := readRows(t, inBinary)
-		const rows = 8 * snapshotBatch
+		const rows = 4096
 		read(2 * rows) // the batches grow to their size
 		if n := testing.AllocsPerRun(5, func() { read(rows) }); n > rows/100 {
 			t.Errorf("%.0f allocations for %d rows, binary %v", n, rows, inBinary)

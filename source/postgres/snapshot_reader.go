@@ -14,9 +14,6 @@ import (
 	"connectd/record"
 )
 
-// snapshotBatch is how many rows a batch has at most. Larger batches cost memory and save no time.
-const snapshotBatch = 384
-
 // reader reads ranges over one connection.
 type reader struct {
 	snapshot *snapshot
@@ -156,7 +153,7 @@ func (r *reader) row(ctx context.Context, row []byte) error {
 			return err
 		}
 	}
-	if r.out.batch != nil && (r.out.full() || len(r.out.batch.Records) >= snapshotBatch) {
+	if r.out.batch != nil && r.out.full() {
 		r.send()
 	}
 	if r.out.batch == nil {
