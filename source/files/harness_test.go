@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -91,6 +92,9 @@ type reading struct {
 	manual  bool              // batches are retired by the test
 }
 
+// running is how many sources have been started and are not cleaned up.
+var running atomic.Int32
+
 // start runs a source from offsets.
 func start(t *testing.T, c *Config, offsets map[string][]byte) *reading {
 	return startAs(t, c, offsets, connect.Env{Connector: "files", Class: "files-source", Log: slog.New(slog.DiscardHandler)})
@@ -115,10 +119,12 @@ func startAs(t *testing.T, c *Config, offsets map[string][]byte, env connect.Env
 	r := &reading{t: t, intake: connect.NewIntake("files", 8, offsets, slog.New(slog.DiscardHandler)), ended: make(chan error, 1), json: json, offsets: kept}
 	var ctx context.Context
 	ctx, r.cancel = context.WithCancel(context.Background())
+	running.Add(1)
 	go func() { r.ended <- source.Run(ctx, r.intake.Task()) }()
 	t.Cleanup(func() {
 		r.stop()
-		if !t.Failed() {
+		// The stack of a request to S3 is deeper than goleak can read: nobody else may be in one.
+		if running.Add(-1) == 0 && !t.Failed() {
 			goleak.VerifyNone(t, append(idle, before)...)
 		}
 	})
