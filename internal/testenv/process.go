@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -228,9 +229,13 @@ func newDir(name, dir string) (string, error) {
 	return dir, nil
 }
 
-// freePort returns port, or if that is 0 a port nobody listens on. It is taken from below
-// the range that the kernel gives to outgoing connections: none of those can take the port
-// while the server is down between a kill and a restart.
+// ports are those that freePort has handed out: their servers may not listen yet, or may be
+// down between a kill and a restart.
+var ports sync.Map
+
+// freePort returns port, or if that is 0 a port nobody listens on and nobody else was given. It
+// is taken from below the range that the kernel gives to outgoing connections: none of those can
+// take the port while the server is down.
 func freePort(port int) (int, error) {
 	if port != 0 {
 		return port, nil
@@ -238,6 +243,9 @@ func freePort(port int) (int, error) {
 	var err error
 	for range 100 {
 		port := 12000 + rand.IntN(20000)
+		if _, given := ports.LoadOrStore(port, true); given {
+			continue
+		}
 		var l net.Listener
 		if l, err = net.Listen("tcp", address(port)); err == nil {
 			l.Close()
