@@ -234,6 +234,9 @@ func (s *Source) readJob(ctx context.Context, job *blockingJob, streamed []uint3
 	if err != nil {
 		return err
 	}
+	if err := s.restrict(ctx, c, captured); err != nil {
+		return err
+	}
 	for i := range job.Tables {
 		if err := s.readWhole(ctx, c, db, captured, job, i, out); err != nil {
 			return err
@@ -354,7 +357,11 @@ func (t *table) selectAll(k relation, own string) string {
 		}
 		list += identifier(t.columns[i].name)
 	}
-	return "SELECT " + list + " FROM " + from
+	sql := "SELECT " + list + " FROM " + from
+	if k.filter != "" {
+		sql += " WHERE " + k.filter
+	}
+	return sql
 }
 
 // columnCalled is the column that has a cell, nil when there is none of that name.

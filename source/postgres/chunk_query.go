@@ -17,6 +17,7 @@ type chunkTable struct {
 	shape    string // of its columns, when it was made
 	table    *table
 	from     string    // of the SELECT
+	where    string    // of the SELECT, with an AND at its end: the publication's filter and the signal's
 	columns  []*column // of the SELECT; nil for one that only orders
 	names    []string  // of those columns, as identifiers
 	key      []int     // of those, the ones that order
@@ -142,13 +143,16 @@ func (r *chunkReader) prepare(ctx context.Context, db *pgx.Conn, q *chunkRequest
 	if at < 0 {
 		return nil, &skipped{statusSchema, fmt.Errorf("table %s is not captured", q.table.name())}, nil
 	}
+	if err := r.source.restrict(ctx, r.catalog, tables[at:at+1]); err != nil {
+		return nil, nil, err
+	}
 	k := tables[at]
 	r.catalog.forget()
 	built, err := r.catalog.build(ctx, k, nil)
 	if err != nil {
 		return nil, nil, err
 	}
-	t := &chunkTable{demanded: q.table, shape: shown.shape, table: built, about: k.rows, from: "ONLY " + k.sql()}
+	t := &chunkTable{demanded: q.table, shape: shown.shape, table: built, about: k.rows, from: "ONLY " + k.sql(), where: where(k.filter) + where(q.table.Filter)}
 	if k.parent {
 		t.from = k.sql()
 	}
@@ -226,7 +230,7 @@ func (t *chunkTable) noNulls(ctx context.Context, c *catalog) (*skipped, error) 
 		return nil, nil
 	}
 	var found bool
-	sql := "SELECT EXISTS (SELECT FROM " + t.from + " WHERE " + where(t.demanded.Filter) + "(" + strings.Join(missing, " OR ") + "))"
+	sql := "SELECT EXISTS (SELECT FROM " + t.from + " WHERE " + t.where + "(" + strings.Join(missing, " OR ") + "))"
 	if err := c.row(ctx, sql, nil, &found); err != nil {
 		return nil, err
 	}
@@ -239,7 +243,7 @@ func (t *chunkTable) noNulls(ctx context.Context, c *catalog) (*skipped, error) 
 // greatest is the greatest key, nil when there are no rows.
 func (t *chunkTable) greatest(ctx context.Context, db *pgx.Conn) ([]string, error) {
 	names := t.keyNames()
-	sql := "SELECT " + strings.Join(names, ", ") + " FROM " + t.from + " WHERE " + where(t.demanded.Filter) + "true ORDER BY " + strings.Join(names, " DESC, ") + " DESC LIMIT 1"
+	sql := "SELECT " + strings.Join(names, ", ") + " FROM " + t.from + " WHERE " + t.where + "true ORDER BY " + strings.Join(names, " DESC, ") + " DESC LIMIT 1"
 	result := db.PgConn().ExecParams(ctx, sql, nil, nil, nil, nil)
 	var most []string
 	for result.NextRow() {
@@ -267,7 +271,7 @@ func (t *chunkTable) sql(d *demanded, most []string, limit int) string {
 		row = "(" + row + ")"
 	}
 	var s strings.Builder
-	fmt.Fprintf(&s, "SELECT %s FROM %s WHERE %s", strings.Join(t.names, ", "), t.from, where(d.Filter))
+	fmt.Fprintf(&s, "SELECT %s FROM %s WHERE %s", strings.Join(t.names, ", "), t.from, t.where)
 	if d.Rest {
 		keys := make([]string, len(d.Owed))
 		for i, k := range d.Owed {

@@ -112,13 +112,9 @@ func (s *Source) alterPublication(ctx context.Context, c *catalog, want []relati
 	return missing, nil
 }
 
-// restrict gives each table what the publication sends of it, so that the snapshot reads no row and
-// no column that the stream would not have, and names the rows of partitions as the stream does.
+// restrict gives each table what the publication sends of it, so that a snapshot reads no row and
+// no column that the stream would not have.
 func (s *Source) restrict(ctx context.Context, c *catalog, tables []relation) error {
-	err := c.row(ctx, "SELECT pubviaroot FROM pg_publication WHERE pubname = $1", []any{s.config.Publication}, &s.viaRoot)
-	if err != nil {
-		return fmt.Errorf("read publication %q: %w", s.config.Publication, err)
-	}
 	// attnames and rowfilter came with PostgreSQL 15, which lists generated columns that it does not
 	// send; 18 sends those that it lists.
 	const sql = `SELECT schemaname, tablename, ARRAY(SELECT n FROM jsonb_array_elements_text(coalesce(to_jsonb(p) -> 'attnames', '[]')) n
@@ -126,7 +122,7 @@ func (s *Source) restrict(ctx context.Context, c *catalog, tables []relation) er
 				WHERE attrelid = format('%I.%I', schemaname, tablename)::regclass AND attname = n AND attgenerated <> '')),
 			coalesce(to_jsonb(p) ->> 'rowfilter', '')
 		FROM pg_publication_tables p WHERE pubname = $1`
-	err = c.each(ctx, sql, []any{s.config.Publication}, func(rows pgx.Rows) error {
+	err := c.each(ctx, sql, []any{s.config.Publication}, func(rows pgx.Rows) error {
 		var n name
 		var columns []string
 		var filter string
@@ -145,6 +141,15 @@ func (s *Source) restrict(ctx context.Context, c *catalog, tables []relation) er
 	})
 	if err != nil {
 		return fmt.Errorf("read the tables of publication %q: %w", s.config.Publication, err)
+	}
+	return nil
+}
+
+// readViaRoot asks whether the publication sends changes of partitions as those of their root.
+func (s *Source) readViaRoot(ctx context.Context, c *catalog) error {
+	err := c.row(ctx, "SELECT pubviaroot FROM pg_publication WHERE pubname = $1", []any{s.config.Publication}, &s.viaRoot)
+	if err != nil {
+		return fmt.Errorf("read publication %q: %w", s.config.Publication, err)
 	}
 	return nil
 }

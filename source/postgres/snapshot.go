@@ -128,6 +128,9 @@ func (s *Source) read(ctx context.Context, t *connect.SourceTask, c *catalog, ta
 		if err := s.restrict(ctx, c, tables); err != nil {
 			return position{}, err
 		}
+		if err := s.readViaRoot(ctx, c); err != nil {
+			return position{}, err
+		}
 	}
 	sn.block = block{snapshot: &snapshotRow, lsn: lsn, tsMicros: sn.begun.UnixMicro(), txID: txID}
 	if err := sn.prepare(ctx, c, tables, p.tables); err != nil {
