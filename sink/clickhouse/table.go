@@ -79,7 +79,7 @@ func (c *client) inspect(ctx context.Context, name string) (*table, error) {
 	if err := c.readColumns(ctx, t); err != nil {
 		return nil, err
 	}
-	if inner := balanced(sorting); len(inner) == len(sorting)-2 {
+	if inner := balanced(sorting); inner != "" && len(inner) == len(sorting)-2 {
 		sorting = inner
 	}
 	if args, err := splitArgs(sorting); err == nil {
