@@ -73,7 +73,11 @@ func offlineWriter(columns string) (*Writer, *table) {
 		t.byName[name] = len(t.columns)
 		t.columns = append(t.columns, tableColumn{name: name, kind: kind})
 	}
-	w := &Writer{client: &client{cfg: cfg}, spare: &columnPool{}, tables: map[string]*table{testTopic: t}}
+	p, err := newPlaceholder(cfg.Placeholder, cfg.Unavailable)
+	if err != nil {
+		panic(err)
+	}
+	w := &Writer{client: &client{cfg: cfg}, spare: &columnPool{}, unavailable: p, tables: map[string]*table{testTopic: t}}
 	return w, t
 }
 

@@ -47,13 +47,15 @@ type Config struct {
 	TableOpts   string   `yaml:"clickhouse.table.settings" doc:"settings of created tables; non_replicated_deduplication_window is added when it is not among them"`
 	Cluster     string   `yaml:"clusterName" doc:"cluster for the ON CLUSTER of CREATE and ALTER TABLE"`
 
-	Deleted string `yaml:"replacingmergetree.delete.column" doc:"column that marks deleted rows with 1"`
-	Version string `yaml:"replacingmergetree.version.column" doc:"column that decides which row of a key is the newest"`
-	Epoch   int    `yaml:"replacingmergetree.version.epoch" doc:"raise by one after a topic was created anew, so that its offsets, which start at 0 again, make higher versions than before"`
-	Range   string `yaml:"out.of.range" values:"fail,dlq,clamp,null" doc:"value that its column can not hold: fail and dlq leave the record to errors.tolerance, clamp stores the nearest value that it can hold, null stores NULL where the column allows it"`
-	JSON    string `yaml:"json.columns" values:"String,JSON" doc:"type of created columns for JSON"`
-	Unbound string `yaml:"numeric.unbounded" values:"String,Decimal" doc:"type of created columns for decimals without a precision; Decimal is Decimal(76, 38)"`
-	MaxRows int    `yaml:"insert.max.rows" doc:"most rows of one insert; a flush with more is sent in several"`
+	Deleted     string `yaml:"replacingmergetree.delete.column" doc:"column that marks deleted rows with 1"`
+	Version     string `yaml:"replacingmergetree.version.column" doc:"column that decides which row of a key is the newest"`
+	Epoch       int    `yaml:"replacingmergetree.version.epoch" doc:"raise by one after a topic was created anew, so that its offsets, which start at 0 again, make higher versions than before"`
+	Range       string `yaml:"out.of.range" values:"fail,dlq,clamp,null" doc:"value that its column can not hold: fail and dlq leave the record to errors.tolerance, clamp stores the nearest value that it can hold, null stores NULL where the column allows it"`
+	Placeholder string `yaml:"unavailable.value.placeholder" doc:"what the source writes for a large value that an update did not change and that the source does not know (TOAST), in all the forms that Debezium gives it; hex: in front of octets; empty: everything is a value"`
+	Unavailable string `yaml:"unavailable.value.handling" values:"fail,lookup,default" doc:"record with such a placeholder: fail leaves it to errors.tolerance, lookup takes the value that is stored for its key, default stores NULL or the empty value of the column's type"`
+	JSON        string `yaml:"json.columns" values:"String,JSON" doc:"type of created columns for JSON"`
+	Unbound     string `yaml:"numeric.unbounded" values:"String,Decimal" doc:"type of created columns for decimals without a precision; Decimal is Decimal(76, 38)"`
+	MaxRows     int    `yaml:"insert.max.rows" doc:"most rows of one insert; a flush with more is sent in several"`
 
 	BufferCount string `yaml:"bufferCount" alias:"buffer.max.records" noeffect:"set batch.max.rows"`
 	BufferFlush string `yaml:"bufferFlushTime" alias:"buffer.flush.time.ms" noeffect:"set linger.ms"`
@@ -80,7 +82,7 @@ func (c *Config) Defaults() {
 		Timeout:     seconds(30 * time.Second), InsertTimeout: millis(4 * time.Minute), Retries: 3,
 		ExactlyOnce: true, ManageWindow: true,
 		Deleted: "_is_deleted", Version: "_version",
-		Range: "fail", JSON: "String", Unbound: "String", MaxRows: 1_000_000,
+		Range: "fail", Placeholder: "__debezium_unavailable_value", Unavailable: unavailableFail, JSON: "String", Unbound: "String", MaxRows: 1_000_000,
 	}
 }
 
@@ -91,14 +93,14 @@ const maxEpoch = 1<<15 - 1
 // whole is inserted whole.
 const maxInsertRows = 1_000_000
 
-var placeholder = regexp.MustCompile(`\$\{[^}]*\}?`)
+var variable = regexp.MustCompile(`\$\{[^}]*\}?`)
 
 // Validate checks ranges and combinations.
 func (c *Config) Validate(r *config.Report) {
 	if _, err := c.address(); err != nil {
 		r.Errorf("hostname", "%v", err)
 	}
-	for _, v := range placeholder.FindAllString(c.TableFormat, -1) {
+	for _, v := range variable.FindAllString(c.TableFormat, -1) {
 		if v != "${topic}" && v != "${schema}" && v != "${table}" {
 			r.Errorf("table.name.format", "%s is not known; write ${topic}, ${schema} or ${table}", v)
 		}
@@ -120,6 +122,9 @@ func (c *Config) Validate(r *config.Report) {
 	}
 	if c.MaxRows < 1 || c.MaxRows > maxInsertRows {
 		r.Errorf("insert.max.rows", "%d is out of range; write a number from 1 to %d", c.MaxRows, maxInsertRows)
+	}
+	if _, err := octets(c.Placeholder); err != nil {
+		r.Errorf("unavailable.value.placeholder", "%q is not hexadecimal; write hex: and pairs of hexadecimal digits, or the text itself", c.Placeholder)
 	}
 	for name := range c.Settings {
 		if deliverySettings[name] {

@@ -55,6 +55,8 @@ func TestConfigProblems(t *testing.T) {
 		{"table.name.format", "${tabel}", "${tabel} is not known"},
 		{"clickhouseSettings", "async_insert=1", "async_insert is set by the delivery protocol"},
 		{"out.of.range", "drop", "fail, dlq, clamp, null"},
+		{"unavailable.value.handling", "keep", "fail, lookup, default"},
+		{"unavailable.value.placeholder", "hex:5", "is not hexadecimal"},
 		{"insert.max.rows", "2000000", "out of range"},
 		{"replacingmergetree.version.epoch", "40000", "out of range"},
 		{"timeoutSeconds", "x", "is not a duration"},

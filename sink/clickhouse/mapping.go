@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"connectd/record"
@@ -18,6 +19,7 @@ const (
 	fromOffset
 	fromVersion
 	fromDeleted
+	fromLookedUp
 )
 
 // cell is one column of the rows that a mapping makes.
@@ -26,7 +28,23 @@ type cell struct {
 	from       origin
 	field      int // of the value or key; -1: the whole key
 	schema     *record.Schema
-	to         int // place in the block
+	to         int          // place in the block
+	found      record.Datum // what was looked up
+}
+
+// value is what r, or a lookup, has for the cell; for those that the sink fills itself it is nil.
+func (c *cell) value(r *record.Record) *record.Value {
+	switch {
+	case c.from == fromValue:
+		return &r.Value.Value.Items[c.field]
+	case c.from == fromKey && c.field >= 0:
+		return &r.Key.Value.Items[c.field]
+	case c.from == fromKey:
+		return &r.Key.Value
+	case c.from == fromLookedUp:
+		return &c.found.Value
+	}
+	return nil
 }
 
 // mapping says how the records of one pair of schemas become rows of a table. It is made once
@@ -183,6 +201,11 @@ func (m *mapping) unknown(r *record.Record) bool {
 	return false
 }
 
+// cell is the place of the cell for the column called name, or -1.
+func (m *mapping) cell(name string) int {
+	return slices.IndexFunc(m.cells, func(c cell) bool { return c.name == name })
+}
+
 // row is one row's own facts.
 type row struct {
 	version int64
@@ -190,17 +213,21 @@ type row struct {
 }
 
 // append adds r as a row of the mapping's block. After an error the caller truncates the block.
-func (m *mapping) append(t *table, r *record.Record, facts row) error {
+func (m *mapping) append(t *table, r *record.Record, facts row, p *placeholder) error {
 	for i := range m.cells {
 		c := &m.cells[i]
 		v := &m.made
 		switch c.from {
 		case fromValue:
-			v = &r.Value.Value.Items[c.field]
-		case fromKey:
-			if v = &r.Key.Value; c.field >= 0 {
-				v = &r.Key.Value.Items[c.field]
+			if v = &r.Value.Value.Items[c.field]; p != nil && p.is(v) {
+				if !facts.deleted && p.handling != unavailableDefault {
+					return errUnavailable{c.name}
+				}
+				m.block.columns[c.to].cells.appendDefault(1)
+				continue
 			}
+		case fromKey, fromLookedUp:
+			v = c.value(r)
 		case fromTopic:
 			m.made = record.OfString(t.topic)
 		case fromPartition:

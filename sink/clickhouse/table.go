@@ -36,7 +36,8 @@ type table struct {
 	mappings    map[schemas]*mapping
 	last        *mapping // the newest one used, by lastSchemas
 	lastSchemas schemas
-	blocks      []*block // in the order of their first rows
+	blocks      []*block  // in the order of their first rows
+	waiting     []waiting // rows with values to be looked up
 	versions    versions
 	skips       bool // deletes are left out, and the log says so
 }

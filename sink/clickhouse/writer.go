@@ -15,8 +15,11 @@ import (
 // Writer writes one partition.
 type Writer struct {
 	*client
-	log    *slog.Logger
-	spare  *columnPool
+	log   *slog.Logger
+	spare *columnPool
+
+	unavailable *placeholder // nil when everything is a value
+
 	tables map[string]*table // by topic; transforms may send records elsewhere
 	absent map[string]bool   // topics of this batch that need no table
 	last   *table            // of the newest record, whose topic is
@@ -133,9 +136,27 @@ func (w *Writer) add(ctx context.Context, t *table, b *record.Batch, i int) erro
 			return connect.Permanent(fmt.Errorf("table %s: %w", t.quoted, err))
 		}
 	}
-	if err := m.append(t, r, facts); err != nil {
+	if err := m.append(t, r, facts, w.unavailable); err != nil {
 		m.block.truncate()
+		return w.refused(t, b, i, facts, err)
+	}
+	return nil
+}
+
+// refused reports the i-th record for err, or keeps it until the flush when what it lacks can be
+// looked up.
+func (w *Writer) refused(t *table, b *record.Batch, i int, facts row, err error) error {
+	var lacks errUnavailable
+	switch {
+	case !errors.As(err, &lacks):
 		b.Fail(i, err)
+	case w.unavailable.handling == unavailableLookup:
+		if err := t.canLookUp(); err != nil {
+			return err
+		}
+		t.wait(&b.Records[i], facts)
+	default:
+		b.Fail(i, t.unavailableError(lacks.column, &b.Records[i], "a row of ClickHouse is replaced as a whole"))
 	}
 	return nil
 }
@@ -206,14 +227,17 @@ func (w *Writer) skip(t *table) {
 // range may be sent any number of times.
 func (w *Writer) Flush(ctx context.Context, r record.Range) error {
 	for _, t := range w.sorted() {
-		for n, b := range t.blocks {
-			if b.rows == 0 {
-				continue
+		if err := w.send(ctx, t, r, 0); err != nil {
+			return err
+		}
+		if len(t.waiting) > 0 {
+			sent := len(t.blocks)
+			w.release(t)
+			if err := w.fill(ctx, t, r.Partition); err != nil {
+				return err
 			}
-			fault.Point("sink.writing")
-			token := fmt.Sprintf("%s/%s/%d-%d-%d", r.ID, t.name, n, b.offsets[0], b.rows)
-			if err := w.insert(ctx, t, b, token); err != nil {
-				return refusal(err, r.Partition, b)
+			if err := w.send(ctx, t, r, sent); err != nil {
+				return err
 			}
 		}
 		w.release(t)
@@ -221,7 +245,22 @@ func (w *Writer) Flush(ctx context.Context, r record.Range) error {
 	return nil
 }
 
-// release forgets the rows of a range.
+// send sends the blocks of t, which are those of the range from the first on.
+func (w *Writer) send(ctx context.Context, t *table, r record.Range, first int) error {
+	for n, b := range t.blocks {
+		if b.rows == 0 {
+			continue
+		}
+		fault.Point("sink.writing")
+		token := fmt.Sprintf("%s/%s/%d-%d-%d", r.ID, t.name, first+n, b.offsets[0], b.rows)
+		if err := w.insert(ctx, t, b, token); err != nil {
+			return refusal(err, r.Partition, b)
+		}
+	}
+	return nil
+}
+
+// release forgets the rows of a range that are in blocks.
 func (w *Writer) release(t *table) {
 	for _, b := range t.blocks {
 		b.release(w.spare)

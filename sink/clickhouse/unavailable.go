@@ -1,0 +1,189 @@
+package clickhouse
+
+import (
+	"bytes"
+	"crypto/md5"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"connectd/convert"
+	"connectd/record"
+)
+
+// What becomes of a value that its update did not change and the source therefore does not know:
+// a placeholder must never be stored as if it were the value, and ClickHouse replaces whole rows,
+// so the column can not be left alone either.
+const (
+	unavailableFail    = "fail"
+	unavailableDefault = "default"
+	unavailableLookup  = "lookup"
+)
+
+// placeholder recognizes what a source writes for such a value, in the forms that Debezium and
+// connectd give it in columns of other types than text.
+type placeholder struct {
+	handling string
+	text     []byte
+	scalars  [][]byte // as text: itself, a bytea's base64, the hstore, and in an array of UUIDs
+	json     [][]byte // as JSON text, for records without schemas
+}
+
+// octets are what the setting stands for: its text, or what hex: in front of it encodes.
+func octets(setting string) ([]byte, error) {
+	if digits, ok := strings.CutPrefix(setting, "hex:"); ok {
+		return hex.DecodeString(digits)
+	}
+	return []byte(setting), nil
+}
+
+// newPlaceholder returns nil when the setting is empty: then everything is a value.
+func newPlaceholder(setting, handling string) (*placeholder, error) {
+	text, err := octets(setting)
+	if err != nil || len(text) == 0 {
+		return nil, err
+	}
+	quoted, err := json.Marshal(string(text))
+	if err != nil {
+		return nil, err
+	}
+	encoded := base64.StdEncoding.EncodeToString(text)
+	hstore := fmt.Sprintf("{%s:%s}", quoted, quoted)
+	uuid := nameUUID(text)
+	scaled := make([]string, len(text))
+	for i, c := range text {
+		scaled[i] = fmt.Sprintf(`{"scale":0,"value":"%s"}`, base64.StdEncoding.EncodeToString([]byte{c}))
+	}
+	return &placeholder{
+		handling: handling,
+		text:     text,
+		scalars:  [][]byte{text, []byte(encoded), []byte(hstore), []byte(uuid)},
+		json: [][]byte{
+			fmt.Appendf(nil, "[%s]", quoted), fmt.Appendf(nil, "[%q]", encoded), fmt.Appendf(nil, "[%q]", uuid),
+			[]byte(hstore), fmt.Appendf(nil, `{"wkb":%q,"srid":null}`, encoded),
+			[]byte("[" + strings.Join(scaled, ",") + "]"),
+		},
+	}, nil
+}
+
+// nameUUID is Java's UUID.nameUUIDFromBytes: version 3 without a name space.
+func nameUUID(name []byte) string {
+	sum := md5.Sum(name)
+	sum[6] = sum[6]&0x0f | 0x30
+	sum[8] = sum[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", sum[:4], sum[4:6], sum[6:8], sum[8:10], sum[10:])
+}
+
+// is says whether v stands for an unchanged value. It is asked for every cell.
+func (p *placeholder) is(v *record.Value) bool {
+	switch v.Kind {
+	case record.String, record.Bytes:
+		return oneOf(v.B, p.scalars)
+	case record.JSON:
+		return oneOf(v.B, p.json) || p.codesText(v.B)
+	case record.Array:
+		return len(v.Items) == 1 && p.is(&v.Items[0]) || p.codes(v.Items)
+	case record.Struct:
+		// A geometry: its octets, and no SRID.
+		return len(v.Items) == 2 && v.Items[0].Kind == record.Bytes && p.is(&v.Items[0]) && v.Items[1].IsNull()
+	case record.Map:
+		return len(v.Items) == 2 && p.is(&v.Items[0]) && p.is(&v.Items[1])
+	}
+	return false
+}
+
+func oneOf(b []byte, forms [][]byte) bool {
+	for _, f := range forms {
+		if len(b) == len(f) && bytes.Equal(b, f) {
+			return true
+		}
+	}
+	return false
+}
+
+// codes says whether an array of numbers has the placeholder's octets, one for each.
+func (p *placeholder) codes(items []record.Value) bool {
+	if len(items) != len(p.text) {
+		return false
+	}
+	for i := range items {
+		if v := &items[i]; !isCode(v, p.text[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func isCode(v *record.Value, code byte) bool {
+	switch v.Kind {
+	case record.Int:
+		return v.N == int64(code)
+	case record.Float:
+		return v.Float() == float64(code)
+	case record.Number:
+		digits, rest := wholeNumber(v.B)
+		return len(rest) == 0 && digits == int(code)
+	case record.Struct:
+		// A decimal with a scale of its own.
+		return len(v.Items) == 2 && v.Items[0].N == 0 && len(v.Items[1].B) == 1 && v.Items[1].B[0] == code
+	}
+	return false
+}
+
+// codesText is codes for the text of a JSON array of numbers, which may be quoted.
+func (p *placeholder) codesText(text []byte) bool {
+	for i, code := range p.text {
+		text = bytes.TrimLeft(text, " \t\r\n")
+		bracket := byte(',')
+		if i == 0 {
+			bracket = '['
+		}
+		if len(text) == 0 || text[0] != bracket {
+			return false
+		}
+		text = bytes.TrimLeft(text[1:], ` "`)
+		n, rest := wholeNumber(text)
+		if n != int(code) {
+			return false
+		}
+		text = bytes.TrimLeft(rest, `"`)
+	}
+	return string(bytes.TrimSpace(text)) == "]"
+}
+
+// wholeNumber is the whole number at the start of text, zeros behind a point passed over; -1 for none.
+func wholeNumber(text []byte) (n int, rest []byte) {
+	end := 0
+	for end < len(text) && end < len("255")+1 && text[end]-'0' <= 9 {
+		end++
+	}
+	n, err := strconv.Atoi(string(text[:end]))
+	if err != nil {
+		return -1, text
+	}
+	if end < len(text) && text[end] == '.' {
+		for end++; end < len(text) && text[end] == '0'; end++ {
+		}
+	}
+	return n, text[end:]
+}
+
+// errUnavailable is a placeholder in a column, and why it is refused.
+type errUnavailable struct{ column string }
+
+func (e errUnavailable) Error() string {
+	return "column " + quoteName(e.column) + " has the placeholder of a large value that the update did not change"
+}
+
+// unavailableError says what to do about a placeholder in r.
+func (t *table) unavailableError(column string, r *record.Record, why string) error {
+	key, err := convert.AppendJSON(nil, r.Key)
+	if err != nil || len(key) == 0 {
+		key = []byte("null")
+	}
+	return fmt.Errorf("%w; key %.200s of table %s: %s: at the source set REPLICA IDENTITY FULL on the table or post.processors: reselector on the connector, or here unavailable.value.handling: lookup (the stored value) or default (NULL or empty)",
+		errUnavailable{column}, key, t.quoted, why)
+}
