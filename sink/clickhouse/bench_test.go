@@ -63,7 +63,7 @@ func BenchmarkWrite(b *testing.B) {
 func offlineWriter(columns string) (*Writer, *table) {
 	cfg := new(Config)
 	cfg.Defaults()
-	t := &table{name: testTopic, quoted: "`" + testTopic + "`", topic: []byte(testTopic), version: -1, deleted: -1, byName: make(map[string]int), mappings: make(map[schemas]*mapping)}
+	t := &table{place: place{table: testTopic}, quoted: "`" + testTopic + "`", topic: []byte(testTopic), version: -1, deleted: -1, byName: make(map[string]int), mappings: make(map[schemas]*mapping)}
 	args, err := splitArgs(columns)
 	if err != nil {
 		panic(err)

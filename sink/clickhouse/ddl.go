@@ -102,7 +102,7 @@ func (f fresh) look(s *record.Schema) bool {
 
 // createTable is the statement that creates the table of the i-th record, from it and from all
 // the records of its topic behind it in the batch. It is empty when they are all tombstones.
-func (c *client) createTable(name string, b *record.Batch, i int) (string, error) {
+func (c *client) createTable(at place, b *record.Batch, i int) (string, error) {
 	var ws wishes
 	topic, seen := b.Records[i].Topic, make(fresh)
 	var sample *record.Record
@@ -124,9 +124,9 @@ func (c *client) createTable(name string, b *record.Batch, i int) (string, error
 	}
 	keys, err := c.keyColumns(&ws, sample)
 	if err != nil {
-		return "", fmt.Errorf("create table %s: topic %s: %w", name, topic, err)
+		return "", fmt.Errorf("create table %s: topic %s: %w", at.table, topic, err)
 	}
-	return c.createText(name, ws, keys), nil
+	return c.createText(at, ws, keys), nil
 }
 
 // keyColumns are the names of the key columns, which are made non-null in ws: those of pk.fields,
@@ -155,10 +155,10 @@ func (c *client) keyColumns(ws *wishes, r *record.Record) ([]string, error) {
 }
 
 // createText is CREATE TABLE with the columns of ws, by the templates of the settings.
-func (c *client) createText(name string, ws wishes, keys []string) string {
+func (c *client) createText(at place, ws wishes, keys []string) string {
 	engine, order := c.engine(keys), c.orderBy(keys)
 	columns := append(c.definitions(ws), c.ownColumns(engine, order)...)
-	sql := "CREATE TABLE IF NOT EXISTS " + quoteName(c.cfg.Database) + "." + quoteName(name) + c.onCluster() +
+	sql := "CREATE TABLE IF NOT EXISTS " + at.quoted() + c.onCluster() +
 		" (" + strings.Join(columns, ", ") + ") ENGINE = " + engine
 	if c.cfg.PartitionBy != "" {
 		sql += " PARTITION BY " + c.cfg.PartitionBy
@@ -259,7 +259,7 @@ func (w *Writer) evolve(ctx context.Context, t *table, b *record.Batch, i int) e
 		if r.Topic != topic || r.Value.Value.Kind != record.Struct || !seen.look(r.Value.Schema) {
 			continue
 		}
-		m := t.mapping(r, w.cfg.Keys)
+		m := t.mapping(r, w.cfg)
 		if len(m.missing) > 0 && m.unknown(r) {
 			missing := make(map[string]bool)
 			for _, f := range m.missing {
@@ -290,6 +290,6 @@ func (w *Writer) evolve(ctx context.Context, t *table, b *record.Batch, i int) e
 	if err := w.exec(ctx, ddl); err != nil {
 		return w.explain("run "+ddl, err)
 	}
-	w.log.Info("columns added", "table", t.name, "columns", names)
+	w.log.Info("columns added", "table", t.table, "columns", names)
 	return w.refresh(ctx, t)
 }

@@ -79,6 +79,9 @@ func (c *client) kindOf(s *record.Schema) string {
 		}
 		return "Map(" + c.kindOf(s.Key) + ", " + elem + ")"
 	case record.StructType:
+		if c.cfg.StructJSON {
+			return "JSON"
+		}
 		return c.cfg.JSON
 	}
 	return "String"

@@ -85,7 +85,7 @@ func (w *Writer) ask(t *table, rows []waiting) (keys, columns []string, n int, e
 	size := 0
 	for n = 0; n < len(rows) && len(keys) < lookupKeys && size < lookupBytes; n++ {
 		r := &rows[n].record
-		m := t.mapping(r, w.cfg.Keys)
+		m := t.mapping(r, w.cfg)
 		key, err := t.keyLiteral(m, r)
 		if err != nil {
 			return nil, nil, 0, err
@@ -240,7 +240,7 @@ func base(kind string) string {
 // that wait behind it.
 func (w *Writer) complete(t *table, wait *waiting, columns []string, newest map[string]*stored) error {
 	r := &wait.record
-	m := t.mapping(r, w.cfg.Keys)
+	m := t.mapping(r, w.cfg)
 	key, err := t.keyLiteral(m, r)
 	if err != nil {
 		return err

@@ -29,6 +29,7 @@ type cell struct {
 	field      int // of the value or key; -1: the whole key
 	schema     *record.Schema
 	to         int          // place in the block
+	layout     string       // of moments in text, from dateTimeFormats
 	found      record.Datum // what was looked up
 }
 
@@ -80,22 +81,22 @@ func schemasOf(r *record.Record) (s schemas) {
 	return s
 }
 
-// mapping is the mapping of r's schemas; keys are those of pk.fields.
-func (t *table) mapping(r *record.Record, keys []string) *mapping {
+// mapping is the mapping of r's schemas.
+func (t *table) mapping(r *record.Record, cfg *Config) *mapping {
 	s := schemasOf(r)
 	if t.last != nil && s == t.lastSchemas {
 		return t.last
 	}
 	m, ok := t.mappings[s]
 	if !ok {
-		m = t.newMapping(r, keys)
+		m = t.newMapping(r, cfg)
 		t.mappings[s] = m
 	}
 	t.last, t.lastSchemas = m, s
 	return m
 }
 
-func (t *table) newMapping(r *record.Record, keys []string) *mapping {
+func (t *table) newMapping(r *record.Record, cfg *Config) *mapping {
 	m := &mapping{lsn: -1, flag: -1}
 	filled := make(map[int]bool)
 	add := func(column int, c cell) {
@@ -104,12 +105,13 @@ func (t *table) newMapping(r *record.Record, keys []string) *mapping {
 		}
 		filled[column] = true
 		c.name, c.kind = t.columns[column].name, t.columns[column].kind
+		c.layout = cfg.Formats.layouts[c.name]
 		m.cells = append(m.cells, c)
 	}
 	if r.Value.Value.Kind == record.Struct {
 		m.mapValue(t, r.Value.Schema, add)
 	}
-	t.mapKey(r.Key, keys, add)
+	t.mapKey(r.Key, cfg.Keys, add)
 	add(t.version, cell{from: fromVersion})
 	add(t.deleted, cell{from: fromDeleted})
 	add(t.index(topicColumn), cell{from: fromTopic})
@@ -216,7 +218,7 @@ type row struct {
 func (m *mapping) append(t *table, r *record.Record, facts row, p *placeholder) error {
 	for i := range m.cells {
 		c := &m.cells[i]
-		v := &m.made
+		v, schema := &m.made, c.schema
 		switch c.from {
 		case fromValue:
 			if v = &r.Value.Value.Items[c.field]; p != nil && p.is(v) {
@@ -225,6 +227,13 @@ func (m *mapping) append(t *table, r *record.Record, facts row, p *placeholder) 
 				}
 				m.block.columns[c.to].cells.appendDefault(1)
 				continue
+			}
+			if c.layout != "" && v.Kind == record.String {
+				d, err := parseMoment(c.layout, v.B)
+				if err != nil {
+					return fmt.Errorf("column %s %s of table %s: %w", quoteName(c.name), c.kind, t.quoted, err)
+				}
+				m.made, v, schema = d.Value, &m.made, d.Schema
 			}
 		case fromKey, fromLookedUp:
 			v = c.value(r)
@@ -245,7 +254,7 @@ func (m *mapping) append(t *table, r *record.Record, facts row, p *placeholder) 
 			cells.appendDefault(1)
 			continue
 		}
-		if err := cells.append(c.schema, v); err != nil {
+		if err := cells.append(schema, v); err != nil {
 			return fmt.Errorf("column %s %s of table %s: %w", quoteName(c.name), c.kind, t.quoted, err)
 		}
 	}

@@ -39,7 +39,10 @@ func (s *Sink) Check(ctx context.Context) error {
 		return err
 	}
 	for _, topic := range slices.Sorted(maps.Keys(s.client.cfg.TopicTables)) {
-		t, err := cl.inspect(ctx, s.client.cfg.TopicTables[topic])
+		if isExpression(topic) {
+			continue
+		}
+		t, err := cl.inspect(ctx, s.client.cfg.place(topic))
 		if _, missing := err.(errNoTable); missing && s.client.cfg.Create {
 			continue
 		}
@@ -59,11 +62,18 @@ func (s *Sink) Open(ctx context.Context, p record.Partition) (connect.Writer, er
 	if err != nil {
 		return nil, err
 	}
+	var u *unwrapper
+	if s.client.cfg.Envelopes {
+		if u, err = newUnwrapper(); err != nil {
+			return nil, connect.Permanent(err)
+		}
+	}
 	return &Writer{
 		client:      cl,
 		log:         s.log.With("topic", p.Topic, "partition", p.ID),
 		spare:       s.spare,
 		unavailable: s.unavailable,
+		unwrapper:   u,
 		tables:      make(map[string]*table),
 		absent:      make(map[string]bool),
 	}, nil

@@ -19,6 +19,7 @@ type Writer struct {
 	spare *columnPool
 
 	unavailable *placeholder // nil when everything is a value
+	unwrapper   *unwrapper   // nil without debeziumCDCEnabled
 
 	tables map[string]*table // by topic; transforms may send records elsewhere
 	absent map[string]bool   // topics of this batch that need no table
@@ -30,7 +31,13 @@ type Writer struct {
 // is reported, and leaves nothing behind.
 func (w *Writer) Write(ctx context.Context, b *record.Batch) error {
 	clear(w.absent)
+	if w.unwrapper != nil {
+		w.unwrapper.apply(b)
+	}
 	for i := range b.Records {
+		if w.unwrapper != nil && w.unwrapper.drop[i] {
+			continue
+		}
 		t, err := w.table(ctx, b, i)
 		if err != nil {
 			return err
@@ -75,11 +82,11 @@ func (w *Writer) table(ctx context.Context, b *record.Batch, i int) (*table, err
 
 // find inspects the table of the i-th record, and creates it when it may.
 func (w *Writer) find(ctx context.Context, b *record.Batch, i int) (*table, error) {
-	name := w.cfg.table(b.Records[i].Topic)
-	t, err := w.inspect(ctx, name)
+	at := w.cfg.place(b.Records[i].Topic)
+	t, err := w.inspect(ctx, at)
 	var missing errNoTable
 	if errors.As(err, &missing) {
-		ddl, ddlErr := w.createTable(name, b, i)
+		ddl, ddlErr := w.createTable(at, b, i)
 		switch {
 		case w.cfg.Suppress && !w.cfg.Create:
 			return nil, nil
@@ -93,8 +100,8 @@ func (w *Writer) find(ctx context.Context, b *record.Batch, i int) (*table, erro
 		if err := w.exec(ctx, ddl); err != nil {
 			return nil, w.explain("run "+ddl, err)
 		}
-		w.log.Info("table created", "table", name)
-		t, err = w.inspect(ctx, name)
+		w.log.Info("table created", "table", at.table)
+		t, err = w.inspect(ctx, at)
 	}
 	if err != nil {
 		return nil, err
@@ -113,12 +120,12 @@ func (w *Writer) reread(ctx context.Context, t *table) error {
 // add appends the i-th record to t.
 func (w *Writer) add(ctx context.Context, t *table, b *record.Batch, i int) error {
 	r := &b.Records[i]
-	m := t.mapping(r, w.cfg.Keys)
+	m := t.mapping(r, w.cfg)
 	if len(m.missing) > 0 && m.unknown(r) {
 		if err := w.evolve(ctx, t, b, i); err != nil {
 			return err
 		}
-		m = t.mapping(r, w.cfg.Keys)
+		m = t.mapping(r, w.cfg)
 	}
 	facts, skip, err := w.facts(ctx, t, m, b, i)
 	switch {
@@ -126,7 +133,7 @@ func (w *Writer) add(ctx context.Context, t *table, b *record.Batch, i int) erro
 		return blame(b, i, err)
 	case skip:
 		b.Skip()
-		if t.deleted < 0 {
+		if t.deleted < 0 && !w.cfg.NoDeletes {
 			w.skip(t)
 		}
 		return nil
@@ -176,7 +183,7 @@ func (w *Writer) facts(ctx context.Context, t *table, m *mapping, b *record.Batc
 	r := &b.Records[i]
 	switch {
 	case r.Value.Value.IsNull():
-		if t.deleted < 0 {
+		if t.deleted < 0 || w.cfg.NoDeletes {
 			return f, true, nil
 		}
 		if err := t.hasKey(m); err != nil {
@@ -186,7 +193,7 @@ func (w *Writer) facts(ctx context.Context, t *table, m *mapping, b *record.Batc
 	case r.Value.Value.Kind != record.Struct:
 		return f, false, fmt.Errorf("the value is %s and no row of table %s; use a converter that makes objects of it", kindName(r.Value.Value.Kind), t.quoted)
 	case m.flag >= 0 && isTrue(&r.Value.Value.Items[m.flag]):
-		if t.deleted < 0 && t.index(deletedField) < 0 {
+		if t.deleted < 0 && t.index(deletedField) < 0 || w.cfg.NoDeletes {
 			return f, true, nil
 		}
 		f.deleted = t.deleted >= 0
@@ -218,7 +225,7 @@ func (t *table) hasKey(m *mapping) error {
 func (w *Writer) skip(t *table) {
 	if !t.skips {
 		t.skips = true
-		w.log.Warn("deletes are left out: the table has no column that marks deleted rows", "table", t.name, "column", w.cfg.Deleted)
+		w.log.Warn("deletes are left out: the table has no column that marks deleted rows", "table", t.table, "column", w.cfg.Deleted)
 	}
 }
 
@@ -252,7 +259,7 @@ func (w *Writer) send(ctx context.Context, t *table, r record.Range, first int) 
 			continue
 		}
 		fault.Point("sink.writing")
-		token := fmt.Sprintf("%s/%s/%d-%d-%d", r.ID, t.name, first+n, b.offsets[0], b.rows)
+		token := fmt.Sprintf("%s/%s/%d-%d-%d", r.ID, t.table, first+n, b.offsets[0], b.rows)
 		if err := w.insert(ctx, t, b, token); err != nil {
 			return refusal(err, r.Partition, b)
 		}
