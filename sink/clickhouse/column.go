@@ -41,12 +41,15 @@ func policyOf(name string) policy {
 
 // A rangeError is a value that is of the right kind and that the column can not hold. The policy
 // null replaces it.
-type rangeError struct{ text string }
+type rangeError struct {
+	text string
+	fine bool // too many digits after the point, which no wider column takes
+}
 
 func (e *rangeError) Error() string { return e.text }
 
 func outOfRange(format string, args ...any) error {
-	return &rangeError{fmt.Sprintf(format, args...)}
+	return &rangeError{text: fmt.Sprintf(format, args...)}
 }
 
 // errNull is a null for a column that can not hold one.

@@ -42,6 +42,7 @@ type Config struct {
 	Suppress    bool     `yaml:"suppressTableExistenceException" doc:"leave out and count the records of topics without a table"`
 	Create      bool     `yaml:"auto.create" alias:"auto.create.tables" doc:"create a missing table from the records"`
 	Evolve      bool     `yaml:"auto.evolve" alias:"schema.evolution" doc:"add missing columns to a table"`
+	Widen       bool     `yaml:"auto.evolve.widen" doc:"give a column a wider type when a value does not fit: Int32 becomes Int64, Decimal(9, 2) becomes Decimal(18, 2), a column that can not hold NULL becomes Nullable"`
 	Keys        []string `yaml:"pk.fields" doc:"key columns; empty: the fields of the record's key"`
 	Engine      string   `yaml:"clickhouse.table.engine" doc:"engine of created tables, with its arguments; empty: ReplacingMergeTree with a key, MergeTree without"`
 	OrderBy     string   `yaml:"clickhouse.table.order.by" doc:"sorting key of created tables; empty: the key columns"`
@@ -158,6 +159,9 @@ func (c *Config) Validate(r *config.Report) {
 		if deliverySettings[name] {
 			r.Errorf("clickhouseSettings", "%s is set by the delivery protocol; remove it", name)
 		}
+	}
+	if c.Widen && c.Range != "fail" && c.Range != "dlq" {
+		r.Errorf("auto.evolve.widen", "contradicts out.of.range: %s, which changes the values that would need a wider column; remove one of them", c.Range)
 	}
 	if !c.ExactlyOnce && c.AcceptAtLeast {
 		r.Warnf("accept.at.least.once", "has no effect without exactlyOnce")

@@ -231,7 +231,7 @@ func (m *mapping) append(t *table, r *record.Record, facts row, p *placeholder) 
 			if c.layout != "" && v.Kind == record.String {
 				d, err := parseMoment(c.layout, v.B)
 				if err != nil {
-					return fmt.Errorf("column %s %s of table %s: %w", quoteName(c.name), c.kind, t.quoted, err)
+					return &cellError{t, c, err}
 				}
 				m.made, v, schema = d.Value, &m.made, d.Schema
 			}
@@ -255,7 +255,7 @@ func (m *mapping) append(t *table, r *record.Record, facts row, p *placeholder) 
 			continue
 		}
 		if err := cells.append(schema, v); err != nil {
-			return fmt.Errorf("column %s %s of table %s: %w", quoteName(c.name), c.kind, t.quoted, err)
+			return &cellError{t, c, err}
 		}
 	}
 	for _, i := range m.others() {

@@ -145,15 +145,20 @@ func (w *Writer) add(ctx context.Context, t *table, b *record.Batch, i int) erro
 	}
 	if err := m.append(t, r, facts, w.unavailable); err != nil {
 		m.block.truncate()
-		return w.refused(t, b, i, facts, err)
+		return w.refused(ctx, t, b, i, facts, err)
 	}
 	return nil
 }
 
 // refused reports the i-th record for err, or keeps it until the flush when what it lacks can be
 // looked up.
-func (w *Writer) refused(t *table, b *record.Batch, i int, facts row, err error) error {
+func (w *Writer) refused(ctx context.Context, t *table, b *record.Batch, i int, facts row, err error) error {
 	var lacks errUnavailable
+	if cell, ok := errors.AsType[*cellError](err); ok {
+		if kind := cell.wider(); kind != "" {
+			return w.widen(ctx, t, b, i, cell, kind)
+		}
+	}
 	switch {
 	case !errors.As(err, &lacks):
 		b.Fail(i, err)
