@@ -30,6 +30,7 @@ var clickhouseSink = sink{"topic to ClickHouse", func(ctx context.Context, e *en
     port: %[3]d
     username: %[4]s
     password: %[5]s
+    linger.ms: 200
 `, table, e.clickhouse.Host, e.clickhouse.Port, e.clickhouse.User, e.clickhouse.Password) + jsonLines, count, err
 }}
 
