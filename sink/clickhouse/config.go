@@ -39,6 +39,8 @@ type Config struct {
 	AcceptAtLeast bool `yaml:"accept.at.least.once" doc:"write to tables that can not deduplicate (Distributed, Buffer, Null, Log) although exactlyOnce is set"`
 	ManageWindow  bool `yaml:"clickhouse.dedup.window.manage" doc:"set non_replicated_deduplication_window on tables that have none; otherwise they are refused"`
 
+	Expired string `yaml:"on.intent.expired" values:"fail,insert" doc:"flush that was begun so long ago that the table may have forgotten it, when neither versions nor _topic, _partition and _offset say what is there: stop, or insert and accept doubled rows"`
+
 	Suppress    bool     `yaml:"suppressTableExistenceException" doc:"leave out and count the records of topics without a table"`
 	Create      bool     `yaml:"auto.create" alias:"auto.create.tables" doc:"create a missing table from the records"`
 	Evolve      bool     `yaml:"auto.evolve" alias:"schema.evolution" doc:"add missing columns to a table"`
@@ -96,7 +98,7 @@ func (c *Config) Defaults() {
 		Port: 8443, Database: "default", Username: "default", SSL: "auto", Protocol: "auto", Compress: "lz4",
 		TableFormat: "${topic}", SplitAt: ".",
 		Timeout: seconds(30 * time.Second), InsertTimeout: millis(4 * time.Minute), Retries: 3,
-		ExactlyOnce: true, ManageWindow: true,
+		ExactlyOnce: true, ManageWindow: true, Expired: expiredFail,
 		Deleted: "_is_deleted", Version: "_version",
 		Range: "fail", Placeholder: "__debezium_unavailable_value", Unavailable: unavailableFail, JSON: "String", Unbound: "String", MaxRows: 1_000_000,
 	}

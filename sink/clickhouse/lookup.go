@@ -38,8 +38,8 @@ func (t *table) canLookUp() error {
 	return connect.Permanent(fmt.Errorf("unavailable.value.handling: lookup needs a ReplacingMergeTree with a version column, and table %s has engine %s; write default there, or fail", t.quoted, t.full))
 }
 
-// stored is the newest row of a key: in the table, or of the waiting ones before.
-type stored struct {
+// newestRow is what is known of the newest row of a key: in the table, or of the waiting ones before.
+type newestRow struct {
 	version int64
 	deleted bool
 	cells   map[string]record.Datum
@@ -55,7 +55,7 @@ const (
 // are refused.
 func (w *Writer) fill(ctx context.Context, t *table, p record.Partition) error {
 	var failed []connect.RecordError
-	newest := make(map[string]*stored) // by key, as a literal
+	newest := make(map[string]*newestRow) // by key, as a literal
 	rows := t.waiting
 	t.waiting = nil
 	for len(rows) > 0 {
@@ -130,7 +130,7 @@ func together(expressions []string) string {
 }
 
 // look reads the newest rows of the keys into newest, where they replace older ones.
-func (w *Writer) look(ctx context.Context, t *table, keys, columns []string, newest map[string]*stored) error {
+func (w *Writer) look(ctx context.Context, t *table, keys, columns []string, newest map[string]*newestRow) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(w.cfg.InsertTimeout))
 	defer cancel()
 	const doing = "look up values that updates did not change"
@@ -147,7 +147,7 @@ func (w *Writer) look(ctx context.Context, t *table, keys, columns []string, new
 	defer rows.Close()
 	texts := make([]*string, len(columns))
 	var n uint64
-	var s stored
+	var s newestRow
 	into := []any{&n, &s.version, &s.deleted}
 	for i := range texts {
 		into = append(into, &texts[i])
@@ -156,7 +156,7 @@ func (w *Writer) look(ctx context.Context, t *table, keys, columns []string, new
 		if err := rows.Scan(into...); err != nil {
 			return w.explain(doing, err)
 		}
-		found := &stored{version: s.version, deleted: s.deleted, cells: make(map[string]record.Datum)}
+		found := &newestRow{version: s.version, deleted: s.deleted, cells: make(map[string]record.Datum)}
 		for i, c := range columns {
 			if found.cells[c], err = fromLookup(t.columns[t.index(c)].kind, texts[i]); err != nil {
 				return fmt.Errorf("%s: column %s: %w", doing, quoteName(c), err)
@@ -238,7 +238,7 @@ func base(kind string) string {
 
 // complete appends the row of a waiting record with what was found, and remembers it for those
 // that wait behind it.
-func (w *Writer) complete(t *table, wait *waiting, columns []string, newest map[string]*stored) error {
+func (w *Writer) complete(t *table, wait *waiting, columns []string, newest map[string]*newestRow) error {
 	r := &wait.record
 	m := t.mapping(r, w.cfg)
 	key, err := t.keyLiteral(m, r)
@@ -271,7 +271,7 @@ func (w *Writer) complete(t *table, wait *waiting, columns []string, newest map[
 	if from != nil && from.version > wait.facts.version {
 		return nil // what is in the table already is newer
 	}
-	made := &stored{version: wait.facts.version, cells: make(map[string]record.Datum)}
+	made := &newestRow{version: wait.facts.version, cells: make(map[string]record.Datum)}
 	for _, c := range columns {
 		if i := own.cell(c); i >= 0 {
 			made.cells[c] = record.Datum{Schema: own.cells[i].schema, Value: *own.cells[i].value(r)}

@@ -174,7 +174,7 @@ func (t *table) index(name string) int {
 	return -1
 }
 
-var windowSetting = regexp.MustCompile(`\b((?:non_)?replicated_deduplication_window) = (\d+)`)
+var windowSetting = regexp.MustCompile(`\b((?:non_)?replicated_deduplication_window(?:_seconds)?) = (\d+)`)
 
 // checkDelivery makes sure that the table recognises an insert that it has seen before, or says
 // why it can not.
@@ -212,12 +212,25 @@ func (c *client) window(t *table) (setting string, inserts int64) {
 	if replicated(t.engine) {
 		setting, inserts = "replicated_deduplication_window", c.server.replicatedWindow
 	}
+	return setting, t.setting(setting, inserts)
+}
+
+// windowSeconds is how long a replicated table remembers inserts; 0 for others, which count only.
+func (c *client) windowSeconds(t *table) int64 {
+	if !replicated(t.engine) {
+		return 0
+	}
+	return t.setting("replicated_deduplication_window_seconds", c.server.replicatedSeconds)
+}
+
+// setting is the table's own value of a window's setting, or otherwise the server's.
+func (t *table) setting(name string, otherwise int64) int64 {
 	for _, m := range windowSetting.FindAllStringSubmatch(t.full, -1) {
-		if m[1] == setting {
-			inserts, _ = strconv.ParseInt(m[2], 10, 64)
+		if m[1] == name {
+			otherwise, _ = strconv.ParseInt(m[2], 10, 64)
 		}
 	}
-	return setting, inserts
+	return otherwise
 }
 
 // dedupWindow is how many inserts a table remembers: hours of work at one flush a second.

@@ -263,6 +263,13 @@ func (w *Writer) send(ctx context.Context, t *table, r record.Range, first int) 
 		if b.rows == 0 {
 			continue
 		}
+		there, err := w.stored(ctx, t, r, b)
+		if err != nil {
+			return err
+		}
+		if there {
+			continue
+		}
 		fault.Point("sink.writing")
 		token := fmt.Sprintf("%s/%s/%d-%d-%d", r.ID, t.table, first+n, b.offsets[0], b.rows)
 		if err := w.insert(ctx, t, b, token); err != nil {
