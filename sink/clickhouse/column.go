@@ -89,6 +89,8 @@ func newColumn(text string, p policy) (c column, sent string, err error) {
 			return nil, "", err
 		}
 		return &mapColumn{key: key, value: value}, "Map(" + keyName + ", " + valueName + ")", nil
+	case "Tuple":
+		return newTuple(t, p)
 	case "JSON", "Object":
 		// The server parses the text into its own form.
 		return &textColumn{policy: p, json: true}, "String", nil

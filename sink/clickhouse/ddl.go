@@ -29,11 +29,11 @@ func (w wish) definition() string {
 	return quoteName(w.name) + " " + kind
 }
 
-// nullable is the type that holds what kind holds and NULL. Arrays and maps can not: a null is
-// stored as the empty one.
+// nullable is the type that holds what kind holds and NULL. Arrays, maps and tuples can not: a null
+// is stored as the empty one, and as a tuple of NULLs.
 func nullable(kind string) string {
 	switch {
-	case strings.HasPrefix(kind, "Array(") || strings.HasPrefix(kind, "Map("):
+	case strings.HasPrefix(kind, "Array("), strings.HasPrefix(kind, "Map("), strings.HasPrefix(kind, "Tuple("):
 		return kind
 	case strings.HasPrefix(kind, "LowCardinality("):
 		return "LowCardinality(Nullable(" + kind[len("LowCardinality("):] + ")"
