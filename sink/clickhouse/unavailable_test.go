@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"connectd/connect"
+	"connectd/convert"
 	"connectd/record"
 )
 
@@ -198,4 +199,60 @@ func TestUnavailableLookupKeys(t *testing.T) {
 	x.write(batchOf(0, row("it's", jsonOf(`{"a":[1,"x"]}`), number("12.5"), jsonOf(`{"k":["a","b\""]}`))), id(1))
 	x.write(batchOf(1, row("it's", none, none, placeholders["map JSON"])), id(2))
 	x.want("SELECT shop, doc, price, props, _version FROM $db.orders FINAL", "it\\'s\t{\"a\":[1,\"x\"]}\t12.5\t{'k':['a','b\"']}\t1")
+}
+
+// TestPlaceholdersOverJSON sends the forms through the JSON converter, with and without schemas,
+// as they come from a source in another process.
+func TestPlaceholdersOverJSON(t *testing.T) {
+	arrayOf := func(elem record.Schema) *record.Schema { return &record.Schema{Type: record.ArrayType, Elem: &elem} }
+	decimal := *named(record.BytesType, record.DecimalName, record.Param{Name: "scale", Value: "3"})
+	variable := *structOf("scale", &record.Schema{Type: record.Int32Type}, "value", &record.Schema{Type: record.BytesType})
+	variable.Name = record.VariableScaleName
+	geometry := structOf("wkb", &record.Schema{Type: record.BytesType}, "srid", &record.Schema{Type: record.Int32Type, Optional: true})
+	forms := map[string]struct {
+		schema *record.Schema
+		value  record.Value
+	}{
+		"text":         {strings_, text(unavailable)},
+		"bytea":        {&record.Schema{Type: record.BytesType}, record.OfBytes([]byte(unavailable))},
+		"hstore map":   {&record.Schema{Type: record.MapType, Key: strings_, Elem: strings_}, placeholders["hstore map"]},
+		"texts":        {arrayOf(*strings_), placeholders["texts"]},
+		"byteas":       {arrayOf(record.Schema{Type: record.BytesType}), record.OfArray([]record.Value{record.OfBytes([]byte(unavailable))})},
+		"uuids":        {arrayOf(*named(record.StringType, record.UUIDName)), placeholders["uuids"]},
+		"ints":         {arrayOf(record.Schema{Type: record.Int32Type}), placeholders["ints"]},
+		"floats":       {arrayOf(record.Schema{Type: record.Float32Type}), placeholders["floats"]},
+		"doubles":      {arrayOf(record.Schema{Type: record.Float64Type}), placeholders["floats"]},
+		"decimals":     {arrayOf(decimal), codes(func(c byte) record.Value { return number(fmt.Sprintf("%d.000", c)) })},
+		"any decimals": {arrayOf(variable), placeholders["any decimals"]},
+		"geometry":     {geometry, placeholders["geometry"]},
+	}
+	p, err := newPlaceholder(unavailable, unavailableFail)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, format := range []string{"BASE64", "NUMERIC"} {
+		for _, schemas := range []bool{true, false} {
+			settings := new(convert.JSONConfig)
+			settings.Defaults()
+			settings.Schemas, settings.Decimals = schemas, format
+			j, err := convert.NewJSON(settings)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for name, f := range forms {
+				row := record.Datum{Schema: structOf("v", f.schema), Value: record.OfStruct([]record.Value{f.value})}
+				data, _, err := j.Encode(nil, testTopic, row)
+				if err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				got, err := j.Decode(new(record.Batch), testTopic, data, nil)
+				if err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				if v := &got.Value.Items[0]; !p.is(v) {
+					t.Errorf("%s, decimals %s, schemas %v: not recognized in %.200s", name, format, schemas, data)
+				}
+			}
+		}
+	}
 }
