@@ -63,7 +63,7 @@ type Config struct {
 	Envelopes   bool    `yaml:"debeziumCDCEnabled" doc:"values are Debezium's envelopes and are taken apart here, as by the unwrap transform: deletes mark their row as deleted, and the version is the place in the source's log"`
 	NoDeletes   bool    `yaml:"ignore_delete" alias:"ignore.delete" doc:"leave out and count all deletes"`
 	StructJSON  bool    `yaml:"auto.evolve.struct.to.json" doc:"columns that are created for structs have the type JSON, whatever json.columns says"`
-	Nested      string  `yaml:"nested.columns" values:"json,tuple" doc:"type of created columns for structs: as json.columns says, or a Tuple with a type for each field"`
+	Nested      string  `yaml:"nested.columns" values:"json,tuple,flatten" doc:"created columns for structs: one as json.columns says, a Tuple with a type for each field, or flatten: a column for each field, as struct_field, for existing tables too"`
 	JSON        string  `yaml:"json.columns" values:"String,JSON" doc:"type of created columns for JSON"`
 	Unbound     string  `yaml:"numeric.unbounded" values:"String,Decimal" doc:"type of created columns for decimals without a precision; Decimal is Decimal(76, 38)"`
 	MaxRows     int     `yaml:"insert.max.rows" doc:"most rows of one insert; a flush with more is sent in several"`
@@ -101,9 +101,16 @@ func (c *Config) Defaults() {
 		Timeout: seconds(30 * time.Second), InsertTimeout: millis(4 * time.Minute), Retries: 3,
 		ExactlyOnce: true, ManageWindow: true, Expired: expiredFail,
 		Deleted: "_is_deleted", Version: "_version",
-		Range: "fail", Placeholder: "__debezium_unavailable_value", Unavailable: unavailableFail, JSON: "String", Nested: "json", Unbound: "String", MaxRows: 1_000_000,
+		Range: "fail", Placeholder: "__debezium_unavailable_value", Unavailable: unavailableFail, JSON: "String", Nested: nestedJSON, Unbound: "String", MaxRows: 1_000_000,
 	}
 }
+
+// What becomes of structs.
+const (
+	nestedJSON    = "json"
+	nestedTuple   = "tuple"
+	nestedFlatten = "flatten"
+)
 
 // maxEpoch leaves 48 bits of a version to the offset.
 const maxEpoch = 1<<15 - 1

@@ -61,6 +61,7 @@ func TestConfigProblems(t *testing.T) {
 		{"insert.max.rows", "2000000", "out of range"},
 		{"replacingmergetree.version.epoch", "40000", "out of range"},
 		{"timeoutSeconds", "x", "is not a duration"},
+		{"nested.columns", "map", "json, tuple, flatten"},
 		{"on.intent.expired", "skip", "fail, insert"},
 		{"auto.evolve.widen", "yes", "neither true nor false"},
 		{"topic2TableMap", "shop\\.(.*=t", "is not a regular expression"},

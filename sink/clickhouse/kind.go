@@ -83,7 +83,7 @@ func (c *client) kindOf(s *record.Schema) string {
 		switch {
 		case c.cfg.StructJSON:
 			return "JSON"
-		case c.cfg.Nested == "tuple" && len(s.Fields) > 0:
+		case c.cfg.Nested == nestedTuple && len(s.Fields) > 0:
 			return c.tuple(s)
 		}
 		return c.cfg.JSON

@@ -68,12 +68,17 @@ func (s *Sink) Open(ctx context.Context, p record.Partition) (connect.Writer, er
 			return nil, connect.Permanent(err)
 		}
 	}
+	var f *flattener
+	if s.client.cfg.Nested == nestedFlatten {
+		f = &flattener{known: make(map[*record.Schema]*flat)}
+	}
 	return &Writer{
 		client:      cl,
 		log:         s.log.With("topic", p.Topic, "partition", p.ID),
 		spare:       s.spare,
 		unavailable: s.unavailable,
 		unwrapper:   u,
+		flattener:   f,
 		tables:      make(map[string]*table),
 		absent:      make(map[string]bool),
 	}, nil

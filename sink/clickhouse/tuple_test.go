@@ -49,7 +49,7 @@ func TestTuples(t *testing.T) {
 }
 
 func TestCreateTuple(t *testing.T) {
-	x := newTarget(t, creating, func(c *Config) { c.Nested = "tuple" })
+	x := newTarget(t, creating, func(c *Config) { c.Nested = nestedTuple })
 	p := structOf("x", int64s, "note", optional(*strings_))
 	s := structOf("id", int64s, "p", p, "o", optional(*p))
 	value := func(x int64) record.Value { return record.OfStruct([]record.Value{record.OfInt(x), {}}) }

@@ -20,6 +20,7 @@ type Writer struct {
 
 	unavailable *placeholder // nil when everything is a value
 	unwrapper   *unwrapper   // nil without debeziumCDCEnabled
+	flattener   *flattener   // nil without nested.columns: flatten
 
 	tables map[string]*table // by topic; transforms may send records elsewhere
 	absent map[string]bool   // topics of this batch that need no table
@@ -33,6 +34,11 @@ func (w *Writer) Write(ctx context.Context, b *record.Batch) error {
 	clear(w.absent)
 	if w.unwrapper != nil {
 		w.unwrapper.apply(b)
+	}
+	if w.flattener != nil {
+		if err := w.flattener.apply(b); err != nil {
+			return err
+		}
 	}
 	for i := range b.Records {
 		if w.unwrapper != nil && w.unwrapper.drop[i] {
