@@ -43,6 +43,7 @@ type Config struct {
 
 	Suppress    bool     `yaml:"suppressTableExistenceException" doc:"leave out and count the records of topics without a table"`
 	Create      bool     `yaml:"auto.create" alias:"auto.create.tables" doc:"create a missing table from the records"`
+	Replicated  bool     `yaml:"auto.create.tables.replicated" doc:"created tables have the replicated form of their engine; path and replica are the server's default_replica_path and default_replica_name"`
 	Evolve      bool     `yaml:"auto.evolve" alias:"schema.evolution" doc:"add missing columns to a table"`
 	Widen       bool     `yaml:"auto.evolve.widen" doc:"give a column a wider type when a value does not fit: Int32 becomes Int64, Decimal(9, 2) becomes Decimal(18, 2), a column that can not hold NULL becomes Nullable"`
 	Keys        []string `yaml:"pk.fields" doc:"key columns; empty: the fields of the record's key"`
@@ -169,6 +170,9 @@ func (c *Config) Validate(r *config.Report) {
 		if deliverySettings[name] {
 			r.Errorf("clickhouseSettings", "%s is set by the delivery protocol; remove it", name)
 		}
+	}
+	if c.Replicated && c.Engine != "" {
+		r.Errorf("auto.create.tables.replicated", "has no effect beside clickhouse.table.engine; write Replicated there")
 	}
 	if c.Widen && c.Range != "fail" && c.Range != "dlq" {
 		r.Errorf("auto.evolve.widen", "contradicts out.of.range: %s, which changes the values that would need a wider column; remove one of them", c.Range)

@@ -89,6 +89,17 @@ func TestConfigProblems(t *testing.T) {
 	}
 }
 
+func TestContradictions(t *testing.T) {
+	for want, pairs := range map[string][]string{
+		"contradicts out.of.range: clamp": {"auto.evolve.widen", "true", "out.of.range", "clamp"},
+		"write Replicated there":          {"auto.create.tables.replicated", "true", "clickhouse.table.engine", "MergeTree"},
+	} {
+		if _, problems := decode(append(pairs, "hostname", "h")...); problems.Err() == nil || !strings.Contains(problems.Error(), want) {
+			t.Errorf("%v: got %v, want %q", pairs, problems, want)
+		}
+	}
+}
+
 func TestAddress(t *testing.T) {
 	cases := []struct {
 		host, ssl, protocol string

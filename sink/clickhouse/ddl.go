@@ -174,13 +174,17 @@ func (c *client) createText(at place, ws wishes, keys []string) string {
 }
 
 func (c *client) engine(keys []string) string {
+	prefix := ""
+	if c.cfg.Replicated {
+		prefix = "Replicated"
+	}
 	switch {
 	case c.cfg.Engine != "":
 		return c.cfg.Engine
 	case len(keys) > 0:
-		return "ReplacingMergeTree(" + quoteName(c.cfg.Version) + ", " + quoteName(c.cfg.Deleted) + ")"
+		return prefix + "ReplacingMergeTree(" + quoteName(c.cfg.Version) + ", " + quoteName(c.cfg.Deleted) + ")"
 	}
-	return "MergeTree"
+	return prefix + "MergeTree"
 }
 
 func (c *client) orderBy(keys []string) string {

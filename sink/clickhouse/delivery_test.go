@@ -102,6 +102,23 @@ func TestUnknownTable(t *testing.T) {
 	}
 }
 
+// TestClusterDDL has a cluster, which no server of the tests has: the statements are in the texts
+// of the refusals.
+func TestClusterDDL(t *testing.T) {
+	x := newTarget(t, func(c *Config) { c.Cluster, c.Replicated = "all", true })
+	err := x.tryWrite(orders(0, 1), id(1))
+	want := "run CREATE TABLE IF NOT EXISTS `" + x.db + "`.`orders` ON CLUSTER `all` (`id` Int64, `name` String, `_version` UInt64, `_is_deleted` UInt8) " +
+		"ENGINE = ReplicatedReplacingMergeTree(`_version`, `_is_deleted`) ORDER BY (`id`)"
+	if !connect.IsPermanent(err) || !strings.HasSuffix(fmt.Sprint(err), want) {
+		t.Errorf("got %v, want a permanent error that ends in %s", err, want)
+	}
+	x.query("CREATE TABLE $db.orders (id Int64) ENGINE = MergeTree ORDER BY id SETTINGS non_replicated_deduplication_window = 100")
+	err = x.tryWrite(orders(0, 1), id(1))
+	if want := "run ALTER TABLE `" + x.db + "`.`orders` ON CLUSTER `all` ADD COLUMN IF NOT EXISTS `name` Nullable(String)"; !connect.IsPermanent(err) || !strings.HasSuffix(fmt.Sprint(err), want) {
+		t.Errorf("got %v, want a permanent error that ends in %s", err, want)
+	}
+}
+
 func TestUnknownTableSuppressed(t *testing.T) {
 	x := newTarget(t, func(c *Config) { c.Suppress = true })
 	b := orders(0, 3)
