@@ -30,6 +30,8 @@ type cell struct {
 	schema     *record.Schema
 	to         int          // place in the block
 	layout     string       // of moments in text, from dateTimeFormats
+	member     string       // of a Nested column: what of each element
+	members    []string     // all that the Nested column has, on its first cell
 	found      record.Datum // what was looked up
 }
 
@@ -139,6 +141,8 @@ func (m *mapping) mapValue(t *table, s *record.Schema, add func(int, cell)) {
 		switch {
 		case column >= 0:
 			add(column, cell{from: fromValue, field: i, schema: f.Schema})
+		case len(t.nested(f.Name)) > 0:
+			t.mapNested(t.nested(f.Name), i, f, add)
 		case i == m.flag, i == m.lsn:
 			// What they say is in the version and delete columns.
 		default:
@@ -203,6 +207,14 @@ func (m *mapping) unknown(r *record.Record) bool {
 	return false
 }
 
+// put appends v, or the cell's member of it.
+func (c *cell) put(cells column, s *record.Schema, v *record.Value) error {
+	if c.member != "" {
+		return cells.(*arrayColumn).appendMember(c.member, c.members, s, v)
+	}
+	return cells.append(s, v)
+}
+
 // cell is the place of the cell for the column called name, or -1.
 func (m *mapping) cell(name string) int {
 	return slices.IndexFunc(m.cells, func(c cell) bool { return c.name == name })
@@ -254,7 +266,7 @@ func (m *mapping) append(t *table, r *record.Record, facts row, p *placeholder) 
 			cells.appendDefault(1)
 			continue
 		}
-		if err := cells.append(schema, v); err != nil {
+		if err := c.put(cells, schema, v); err != nil {
 			return &cellError{t, c, err}
 		}
 	}
