@@ -233,7 +233,7 @@ func (m *mapping) append(t *table, r *record.Record, facts row, p *placeholder) 
 		v, schema := &m.made, c.schema
 		switch c.from {
 		case fromValue:
-			if v = &r.Value.Value.Items[c.field]; p != nil && p.is(v) {
+			if v = &r.Value.Value.Items[c.field]; p != nil && v.Kind >= record.String && p.is(v) {
 				if !facts.deleted && p.handling != unavailableDefault {
 					return errUnavailable{c.name}
 				}

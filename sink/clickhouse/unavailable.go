@@ -30,6 +30,7 @@ type placeholder struct {
 	text     []byte
 	scalars  [][]byte // as text: itself, a bytea's base64, the hstore, and in an array of UUIDs
 	json     [][]byte // as JSON text, for records without schemas
+	shortest int      // of the scalars
 }
 
 // octets are what the setting stands for: its text, or what hex: in front of it encodes.
@@ -60,6 +61,7 @@ func newPlaceholder(setting, handling string) (*placeholder, error) {
 	return &placeholder{
 		handling: handling,
 		text:     text,
+		shortest: min(len(text), len(uuid)),
 		scalars:  [][]byte{text, []byte(encoded), []byte(hstore), []byte(uuid)},
 		json: [][]byte{
 			fmt.Appendf(nil, "[%s]", quoted), fmt.Appendf(nil, "[%q]", encoded), fmt.Appendf(nil, "[%q]", uuid),
@@ -77,11 +79,11 @@ func nameUUID(name []byte) string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", sum[:4], sum[4:6], sum[6:8], sum[8:10], sum[10:])
 }
 
-// is says whether v stands for an unchanged value. It is asked for every cell.
+// is says whether v stands for an unchanged value. It is asked for every cell that may.
 func (p *placeholder) is(v *record.Value) bool {
 	switch v.Kind {
 	case record.String, record.Bytes:
-		return oneOf(v.B, p.scalars)
+		return len(v.B) >= p.shortest && oneOf(v.B, p.scalars)
 	case record.JSON:
 		return oneOf(v.B, p.json) || p.codesText(v.B) || p.codesBase64(v.B)
 	case record.Array:
