@@ -54,8 +54,9 @@ func newPlaceholder(setting, handling string) (*placeholder, error) {
 	encoded := base64.StdEncoding.EncodeToString(text)
 	hstore := fmt.Sprintf("{%s:%s}", quoted, quoted)
 	uuid := nameUUID(text)
-	scaled := make([]string, len(text))
+	scaled, sparse := make([]string, len(text)), make([]string, len(text))
 	for i, c := range text {
+		sparse[i] = fmt.Sprintf("[%d,%d.0]", i+1, c)
 		scaled[i] = fmt.Sprintf(`{"scale":0,"value":"%s"}`, base64.StdEncoding.EncodeToString([]byte{c}))
 	}
 	return &placeholder{
@@ -67,6 +68,7 @@ func newPlaceholder(setting, handling string) (*placeholder, error) {
 			fmt.Appendf(nil, "[%s]", quoted), fmt.Appendf(nil, "[%q]", encoded), fmt.Appendf(nil, "[%q]", uuid),
 			[]byte(hstore), fmt.Appendf(nil, `{"wkb":%q,"srid":null}`, encoded),
 			[]byte("[" + strings.Join(scaled, ",") + "]"),
+			fmt.Appendf(nil, `{"dimensions":%d,"vector":[%s]}`, len(text), strings.Join(sparse, ",")),
 		},
 	}, nil
 }
@@ -89,12 +91,29 @@ func (p *placeholder) is(v *record.Value) bool {
 	case record.Array:
 		return len(v.Items) == 1 && p.is(&v.Items[0]) || p.codes(v.Items)
 	case record.Struct:
-		// A geometry: its octets, and no SRID.
-		return len(v.Items) == 2 && v.Items[0].Kind == record.Bytes && p.is(&v.Items[0]) && v.Items[1].IsNull()
+		return len(v.Items) == 2 && (p.geometry(v.Items) || p.sparse(&v.Items[1]))
 	case record.Map:
 		return len(v.Items) == 2 && p.is(&v.Items[0]) && p.is(&v.Items[1])
 	}
 	return false
+}
+
+// geometry says whether the octets are the placeholder's; it has no SRID then.
+func (p *placeholder) geometry(items []record.Value) bool {
+	return items[0].Kind == record.Bytes && p.is(&items[0]) && items[1].IsNull()
+}
+
+// sparse is codes for the elements of a sparse vector, by their indexes from 1 on.
+func (p *placeholder) sparse(v *record.Value) bool {
+	if v.Kind != record.Map || len(v.Items) != 2*len(p.text) {
+		return false
+	}
+	for i, code := range p.text {
+		if v.Items[2*i].N != int64(i+1) || !isCode(&v.Items[2*i+1], code) {
+			return false
+		}
+	}
+	return true
 }
 
 func oneOf(b []byte, forms [][]byte) bool {

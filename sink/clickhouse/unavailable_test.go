@@ -209,6 +209,12 @@ func TestPlaceholdersOverJSON(t *testing.T) {
 	variable := *structOf("scale", &record.Schema{Type: record.Int32Type}, "value", &record.Schema{Type: record.BytesType})
 	variable.Name = record.VariableScaleName
 	geometry := structOf("wkb", &record.Schema{Type: record.BytesType}, "srid", &record.Schema{Type: record.Int32Type, Optional: true})
+	vector := structOf("dimensions", &record.Schema{Type: record.Int16Type}, "vector",
+		&record.Schema{Type: record.MapType, Key: &record.Schema{Type: record.Int16Type}, Elem: &record.Schema{Type: record.Float64Type}})
+	var elements []record.Value
+	for i := range len(unavailable) {
+		elements = append(elements, record.OfInt(int64(i+1)), record.OfFloat(float64(unavailable[i])))
+	}
 	forms := map[string]struct {
 		schema *record.Schema
 		value  record.Value
@@ -225,6 +231,7 @@ func TestPlaceholdersOverJSON(t *testing.T) {
 		"decimals":     {arrayOf(decimal), codes(func(c byte) record.Value { return number(fmt.Sprintf("%d.000", c)) })},
 		"any decimals": {arrayOf(variable), placeholders["any decimals"]},
 		"geometry":     {geometry, placeholders["geometry"]},
+		"sparse":       {vector, record.OfStruct([]record.Value{record.OfInt(int64(len(unavailable))), record.OfMap(elements)})},
 	}
 	p, err := newPlaceholder(unavailable, unavailableFail)
 	if err != nil {
