@@ -58,8 +58,9 @@ func (w *Writer) fill(ctx context.Context, t *table, p record.Partition) error {
 	newest := make(map[string]*newestRow) // by key, as a literal
 	rows := t.waiting
 	t.waiting = nil
+	columns := w.lacking(t, rows)
 	for len(rows) > 0 {
-		keys, columns, n, err := w.ask(t, rows)
+		keys, n, err := w.ask(t, rows)
 		if err != nil {
 			return err
 		}
@@ -79,29 +80,39 @@ func (w *Writer) fill(ctx context.Context, t *table, p record.Partition) error {
 	return nil
 }
 
-// ask is what to look up for the first n rows: their keys, and the columns that one of them lacks.
-func (w *Writer) ask(t *table, rows []waiting) (keys, columns []string, n int, err error) {
-	asked, lacks := make(map[string]bool), make(map[string]bool)
-	size := 0
-	for n = 0; n < len(rows) && len(keys) < lookupKeys && size < lookupBytes; n++ {
-		r := &rows[n].record
+// lacking are the columns that one of the rows lacks. All of them are looked up for every key: a
+// row that waits may have to give any of them to one behind it.
+func (w *Writer) lacking(t *table, rows []waiting) (columns []string) {
+	lacks := make(map[string]bool)
+	for i := range rows {
+		r := &rows[i].record
 		m := t.mapping(r, w.cfg)
-		key, err := t.keyLiteral(m, r)
-		if err != nil {
-			return nil, nil, 0, err
-		}
-		if !asked[key] {
-			asked[key] = true
-			keys, size = append(keys, key), size+len(key)
-		}
-		for i := range m.cells {
-			if c := &m.cells[i]; c.from == fromValue && !lacks[c.name] && w.unavailable.is(c.value(r)) {
+		for k := range m.cells {
+			if c := &m.cells[k]; c.from == fromValue && !lacks[c.name] && w.unavailable.is(c.value(r)) {
 				lacks[c.name] = true
 				columns = append(columns, c.name)
 			}
 		}
 	}
-	return keys, columns, n, nil
+	return columns
+}
+
+// ask is the keys of the first n rows, as many as one query takes.
+func (w *Writer) ask(t *table, rows []waiting) (keys []string, n int, err error) {
+	asked := make(map[string]bool)
+	size := 0
+	for n = 0; n < len(rows) && len(keys) < lookupKeys && size < lookupBytes; n++ {
+		r := &rows[n].record
+		key, err := t.keyLiteral(t.mapping(r, w.cfg), r)
+		if err != nil {
+			return nil, 0, err
+		}
+		if !asked[key] {
+			asked[key] = true
+			keys, size = append(keys, key), size+len(key)
+		}
+	}
+	return keys, n, nil
 }
 
 // keyLiteral is the sorting key of r's row in SQL.
@@ -247,11 +258,17 @@ func (w *Writer) complete(t *table, wait *waiting, columns []string, newest map[
 	}
 	from := newest[key]
 	lacks := func(c *cell) bool { return c.from == fromValue && w.unavailable.is(c.value(r)) }
-	if from == nil || from.deleted && from.version < wait.facts.version {
-		for i := range m.cells {
-			if lacks(&m.cells[i]) {
-				return t.unavailableError(m.cells[i].name, r, "the table has no row of this key from which to take the value")
-			}
+	nothing := from == nil || from.deleted && from.version < wait.facts.version
+	for i := range m.cells {
+		c := &m.cells[i]
+		if !lacks(c) {
+			continue
+		}
+		if nothing {
+			return t.unavailableError(c.name, r, "the table has no row of this key from which to take the value")
+		}
+		if _, ok := from.cells[c.name]; !ok {
+			return t.unavailableError(c.name, r, "the update before this one did not have the field")
 		}
 	}
 	own := &mapping{cells: append([]cell(nil), m.cells...), defaults: m.defaults}

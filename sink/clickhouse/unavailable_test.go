@@ -162,6 +162,24 @@ func TestUnavailableLookup(t *testing.T) {
 	}
 }
 
+// TestUnavailableLookupInParts has more keys than one query asks for, and a row behind them that
+// takes its value from one of the first, which lacked another.
+func TestUnavailableLookupInParts(t *testing.T) {
+	x := newTarget(t, func(c *Config) { c.Unavailable = unavailableLookup })
+	x.query(docTable)
+	const n = lookupKeys + 100
+	var rows, updates []record.Record
+	for i := range int64(n) {
+		rows = append(rows, doc(i, "a", text(fmt.Sprint("doc", i)), jsonOf("[1]")))
+		updates = append(updates, doc(i, "b", text(unavailable), jsonOf(fmt.Sprintf("[%d]", i))))
+	}
+	updates = append(updates, doc(7, "c", text("new"), placeholders["ints JSON"]))
+	x.write(batchOf(0, rows...), id(1))
+	x.write(batchOf(n, updates...), id(2))
+	x.want("SELECT name, doc, tags FROM $db.orders FINAL WHERE id = 7", "c\tnew\t[7]")
+	x.want("SELECT count(), countIf(doc = concat('doc', toString(id)) AND tags = [id] AND name = 'b') FROM $db.orders FINAL", fmt.Sprintf("%d\t%d", n, n-1))
+}
+
 // TestUnavailableLookupOfNothing refuses the one record whose value is nowhere, at the flush.
 func TestUnavailableLookupOfNothing(t *testing.T) {
 	x := newTarget(t, func(c *Config) { c.Unavailable = unavailableLookup })
