@@ -169,6 +169,7 @@ func TestPlaces(t *testing.T) {
 	}{
 		{nil, "cdc.public.orders", place{"default", "cdc.public.orders"}},
 		{split, "shop.orders", place{"shop", "orders"}},
+		{append(split, "topic2TableMap", "orders=o"), "shop.orders", place{"shop", "o"}},
 		{split, "cdc.shop.orders", place{"default", "cdc.shop.orders"}},
 		{append(split, "dbTopicSplitChar", "_"), "shop_orders", place{"shop", "orders"}},
 		{append(split, override...), "shop.orders", place{"store", "orders"}},

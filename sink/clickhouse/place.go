@@ -31,7 +31,10 @@ func (c *Config) place(topic string) place {
 	if to, ok := c.Databases[from]; ok {
 		p.database = to
 	}
-	if p.table = c.mapped(topic); p.table == "" {
+	if p.table = c.mapped(topic); p.table == "" && name != topic {
+		p.table = c.mapped(name) // which ClickHouse's connector looks for
+	}
+	if p.table == "" {
 		p.table = strings.NewReplacer("${topic}", name, "${schema}", schema, "${table}", table).Replace(c.TableFormat)
 	}
 	return p
