@@ -74,7 +74,7 @@ func (c *Config) url() (*url.URL, error) {
 	}
 	u, err := url.Parse(text)
 	if err != nil {
-		return nil, errNotAHost("the URL")
+		return nil, errNotAURL
 	}
 	if u.User != nil {
 		if _, has := u.User.Password(); has {
@@ -146,5 +146,7 @@ func (e errNotAHost) Error() string {
 	return strconv.Quote(string(e)) + " is not a server; write its host name and set port, or write host:port"
 }
 
-// errPasswordInURL does not show the URL.
+// errNotAURL and errPasswordInURL do not show the URL.
+var errNotAURL = errors.New("is not the URL of a server; write https://host:8443, clickhouse://host:9000 or jdbc:ch://host:8123")
+
 var errPasswordInURL = errors.New("has a password in its URL, where it would be shown; write it as password")

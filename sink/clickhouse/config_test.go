@@ -76,6 +76,7 @@ func TestConfigProblems(t *testing.T) {
 		{"bufferFlushTime", "soon", "is not a duration"},
 		{"hostname", "clickhouse://me:secret@h/db", "write it as password"},
 		{"hostname", "jdbc:ch://h/db?password=secret", "write it as password"},
+		{"hostname", "https://me:secret@h:port", "is not the URL of a server"},
 		{"hostname", "mysql://h/db", "is not a server"},
 	}
 	for _, c := range cases {
