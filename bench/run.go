@@ -48,7 +48,7 @@ var measurements = []measurement{
 	{"csv", measureFile("csv", csvRow, parseCSV)},
 	{"jsonl", measureFile("jsonl", jsonRow, parseJSON)},
 	{"api", measureAPI},
-	{"clickhouse", measureSink(clickhouseSink)},
+	{"clickhouse", measureClickHouse},
 	{"postgres-append", measureSink(postgresAppend)},
 	{"postgres-upsert", measureSink(postgresUpsert)},
 	{"s3", measureSink(s3Sink)},

@@ -103,26 +103,6 @@ func flat(i int) []byte {
 		i, i*7919%100000, i*31, i%10, i%5, float64(i%10000)/100+0.01, []string{"view", "click", "buy"}[i%3], hash[:16], hash)
 }
 
-var clickhouseSink = sink{"topic to ClickHouse", func(ctx context.Context, e *engines, table string) (string, func() (int, error), error) {
-	count := func() (int, error) {
-		text, err := e.clickhouse.Query(ctx, "SELECT count() FROM "+table)
-		if err != nil {
-			return 0, err
-		}
-		return strconv.Atoi(strings.TrimSpace(text))
-	}
-	return fmt.Sprintf(`
-  %[1]s:
-    connector.class: clickhouse-sink
-    topics: %[1]s
-    hostname: %[2]s
-    port: %[3]d
-    username: %[4]s
-    password: %[5]s
-    auto.create: true
-`, table, e.clickhouse.Host, e.clickhouse.Port, e.clickhouse.User, e.clickhouse.Password) + jsonLines, count, nil
-}}
-
 var (
 	postgresAppend = sink{"topic to PostgreSQL, append", postgres("insert.mode: insert\n    pk.mode: none")}
 	postgresUpsert = sink{"topic to PostgreSQL, upsert", postgres("insert.mode: upsert\n    pk.mode: record_key")}

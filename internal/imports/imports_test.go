@@ -16,7 +16,7 @@ var may = map[string][]string{
 	"connectd/kafka":     {"connectd/record", "connectd/config", "connectd/internal/dial"},
 	"connectd/connect":   {"connectd/record", "connectd/config", "connectd/convert", "connectd/kafka", "connectd/internal/fault"},
 	"connectd/source/":   {"connectd/record", "connectd/config", "connectd/convert", "connectd/connect", "connectd/internal/fault", "connectd/internal/dial", "connectd/internal/s3client"},
-	"connectd/sink/":     {"connectd/record", "connectd/config", "connectd/convert", "connectd/connect", "connectd/internal/fault", "connectd/internal/dial", "connectd/internal/s3client"},
+	"connectd/sink/":     {"connectd/record", "connectd/config", "connectd/convert", "connectd/transform", "connectd/connect", "connectd/internal/fault", "connectd/internal/dial", "connectd/internal/s3client"},
 }
 
 // client is the Kafka client, and clients are the packages that may import it.

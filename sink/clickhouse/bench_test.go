@@ -63,7 +63,7 @@ func BenchmarkWrite(b *testing.B) {
 func offlineWriter(columns string) (*Writer, *table) {
 	cfg := new(Config)
 	cfg.Defaults()
-	t := &table{name: testTopic, quoted: "`" + testTopic + "`", topic: []byte(testTopic), version: -1, deleted: -1, byName: make(map[string]int), mappings: make(map[schemas]*mapping)}
+	t := &table{place: place{table: testTopic}, quoted: "`" + testTopic + "`", topic: []byte(testTopic), version: -1, deleted: -1, byName: make(map[string]int), mappings: make(map[schemas]*mapping)}
 	args, err := splitArgs(columns)
 	if err != nil {
 		panic(err)
@@ -73,7 +73,11 @@ func offlineWriter(columns string) (*Writer, *table) {
 		t.byName[name] = len(t.columns)
 		t.columns = append(t.columns, tableColumn{name: name, kind: kind})
 	}
-	w := &Writer{client: &client{cfg: cfg}, spare: &columnPool{}, tables: map[string]*table{testTopic: t}}
+	p, err := newPlaceholder(cfg.Placeholder, cfg.Unavailable)
+	if err != nil {
+		panic(err)
+	}
+	w := &Writer{client: &client{cfg: cfg}, spare: &columnPool{}, unavailable: p, tables: map[string]*table{testTopic: t}}
 	return w, t
 }
 

@@ -22,6 +22,9 @@ type blockColumn struct {
 // column is the place of the column called name. A new one gets its default for the rows so far.
 func (b *block) column(name, kind string, spare *columnPool) (int, error) {
 	if i, ok := b.byName[name]; ok {
+		if b.columns[i].kind != kind {
+			b.columns[i].widen(kind, b.rows, spare)
+		}
 		return i, nil
 	}
 	cells, sent, err := spare.get(kind)

@@ -31,10 +31,11 @@ type client struct {
 
 // facts are what this server knows and how it is set.
 type facts struct {
-	version          string
-	has              map[string]bool // which of optionalSettings it knows
-	window           int64           // non_replicated_deduplication_window of tables that do not set it
-	replicatedWindow int64
+	version           string
+	has               map[string]bool // which of optionalSettings it knows
+	window            int64           // non_replicated_deduplication_window of tables that do not set it
+	replicatedWindow  int64
+	replicatedSeconds int64
 }
 
 // optionalSettings are those that not every server knows and that make a difference here.
@@ -107,7 +108,7 @@ func (c *client) connect(ctx context.Context) (*client, error) {
 	if err := rows.Err(); err != nil {
 		return nil, c.explain(doing, err)
 	}
-	windows, err := c.conn.Query(ctx, "SELECT name, value FROM system.merge_tree_settings WHERE name LIKE '%replicated_deduplication_window'")
+	windows, err := c.conn.Query(ctx, "SELECT name, value FROM system.merge_tree_settings WHERE name LIKE '%replicated_deduplication_window%'")
 	if err != nil {
 		return nil, c.explain(doing, err)
 	}
@@ -123,6 +124,8 @@ func (c *client) connect(ctx context.Context) (*client, error) {
 			own.server.window = n
 		case "replicated_deduplication_window":
 			own.server.replicatedWindow = n
+		case "replicated_deduplication_window_seconds":
+			own.server.replicatedSeconds = n
 		}
 	}
 	return &own, windows.Err()

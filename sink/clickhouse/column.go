@@ -41,12 +41,15 @@ func policyOf(name string) policy {
 
 // A rangeError is a value that is of the right kind and that the column can not hold. The policy
 // null replaces it.
-type rangeError struct{ text string }
+type rangeError struct {
+	text string
+	fine bool // too many digits after the point, which no wider column takes
+}
 
 func (e *rangeError) Error() string { return e.text }
 
 func outOfRange(format string, args ...any) error {
-	return &rangeError{fmt.Sprintf(format, args...)}
+	return &rangeError{text: fmt.Sprintf(format, args...)}
 }
 
 // errNull is a null for a column that can not hold one.
@@ -86,6 +89,8 @@ func newColumn(text string, p policy) (c column, sent string, err error) {
 			return nil, "", err
 		}
 		return &mapColumn{key: key, value: value}, "Map(" + keyName + ", " + valueName + ")", nil
+	case "Tuple":
+		return newTuple(t, p)
 	case "JSON", "Object":
 		// The server parses the text into its own form.
 		return &textColumn{policy: p, json: true}, "String", nil

@@ -55,7 +55,7 @@ func (c *decimalColumn) append(s *record.Schema, v *record.Value) error {
 	n, err := parseWide(text, c.scale)
 	switch {
 	case err == errScale && c.policy != clamp:
-		return outOfRange("%.80s has more than %d digits after the point", text, c.scale)
+		return &rangeError{text: fmt.Sprintf("%.80s has more than %d digits after the point", text, c.scale), fine: true}
 	case err == errScale:
 	case err == errTooLarge:
 		n.limbs = c.bound.limbs

@@ -14,6 +14,7 @@ type arrayColumn struct {
 	count   int // elements of all rows
 	elem    column
 	scan    jsonScanner
+	object  jsonScanner // one element, for members of Nested columns
 }
 
 func (c *arrayColumn) append(s *record.Schema, v *record.Value) error {

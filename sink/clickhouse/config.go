@@ -1,20 +1,20 @@
 package clickhouse
 
 import (
-	"net"
-	"net/url"
+	"maps"
 	"regexp"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
 	"connectd/config"
+	"connectd/connect"
 )
 
 // Config is what may be set on a clickhouse-sink. The names are those of ClickHouse's and
 // Altinity's connectors.
 type Config struct {
-	Host     string        `yaml:"hostname" alias:"clickhouse.server.url" required:"true" doc:"host of the server; also host:port, or a URL such as https://host:8443"`
+	Host     string        `yaml:"hostname" alias:"clickhouse.server.url" required:"true" doc:"host of the server; also host:port, or a URL such as https://host:8443, clickhouse://host:9000/database or jdbc:ch://host:8123/database?user=me&ssl=true"`
 	Port     int           `yaml:"port" alias:"clickhouse.server.port" doc:"port of the server: 8123 and 8443 speak HTTP, 9000 and 9440 the native protocol"`
 	Database string        `yaml:"database" alias:"clickhouse.server.database" doc:"database of the target tables"`
 	Username string        `yaml:"username" alias:"clickhouse.server.user" doc:"user to log in as"`
@@ -23,7 +23,10 @@ type Config struct {
 	Protocol string        `yaml:"protocol" values:"auto,http,native" doc:"protocol of the port; auto: native on ports 9000 and 9440, otherwise http"`
 	Compress string        `yaml:"compression" values:"lz4,none" doc:"compression of what is sent"`
 
-	TopicTables map[string]string `yaml:"topic2TableMap" alias:"clickhouse.topic2table.map" doc:"tables of single topics, as topic=table,topic2=table2"`
+	TopicTables map[string]string `yaml:"topic2TableMap" alias:"clickhouse.topic2table.map" doc:"tables of single topics, as topic=table,topic2=table2; a topic may also be a regular expression, and $1 in its table what a group matches"`
+	Split       bool              `yaml:"enableDbTopicSplit" doc:"a topic of two parts, such as shop.orders, is table orders in database shop"`
+	SplitAt     string            `yaml:"dbTopicSplitChar" doc:"what is between the parts for enableDbTopicSplit: one of . _ -"`
+	Databases   names             `yaml:"clickhouse.database.override.map" doc:"databases for those of the source, as from:to,from2:to2; the source's is what enableDbTopicSplit finds, or else the part of the topic before the table"`
 	TableFormat string            `yaml:"table.name.format" doc:"table of a topic: ${topic} is its whole name, dots kept; ${table} the part after its last dot, ${schema} the part before that"`
 	Settings    map[string]string `yaml:"clickhouseSettings" doc:"further settings of the inserts, as name=value,name2=value2; the ones that delivery depends on can not be changed"`
 
@@ -36,9 +39,13 @@ type Config struct {
 	AcceptAtLeast bool `yaml:"accept.at.least.once" doc:"write to tables that can not deduplicate (Distributed, Buffer, Null, Log) although exactlyOnce is set"`
 	ManageWindow  bool `yaml:"clickhouse.dedup.window.manage" doc:"set non_replicated_deduplication_window on tables that have none; otherwise they are refused"`
 
+	Expired string `yaml:"on.intent.expired" values:"fail,insert" doc:"flush that was begun so long ago that the table may have forgotten it, when neither versions nor _topic, _partition and _offset say what is there: stop, or insert and accept doubled rows"`
+
 	Suppress    bool     `yaml:"suppressTableExistenceException" doc:"leave out and count the records of topics without a table"`
 	Create      bool     `yaml:"auto.create" alias:"auto.create.tables" doc:"create a missing table from the records"`
+	Replicated  bool     `yaml:"auto.create.tables.replicated" doc:"created tables have the replicated form of their engine; path and replica are the server's default_replica_path and default_replica_name"`
 	Evolve      bool     `yaml:"auto.evolve" alias:"schema.evolution" doc:"add missing columns to a table"`
+	Widen       bool     `yaml:"auto.evolve.widen" doc:"give a column a wider type when a value does not fit: Int32 becomes Int64, Decimal(9, 2) becomes Decimal(18, 2), a column that can not hold NULL becomes Nullable"`
 	Keys        []string `yaml:"pk.fields" doc:"key columns; empty: the fields of the record's key"`
 	Engine      string   `yaml:"clickhouse.table.engine" doc:"engine of created tables, with its arguments; empty: ReplacingMergeTree with a key, MergeTree without"`
 	OrderBy     string   `yaml:"clickhouse.table.order.by" doc:"sorting key of created tables; empty: the key columns"`
@@ -47,16 +54,24 @@ type Config struct {
 	TableOpts   string   `yaml:"clickhouse.table.settings" doc:"settings of created tables; non_replicated_deduplication_window is added when it is not among them"`
 	Cluster     string   `yaml:"clusterName" doc:"cluster for the ON CLUSTER of CREATE and ALTER TABLE"`
 
-	Deleted string `yaml:"replacingmergetree.delete.column" doc:"column that marks deleted rows with 1"`
-	Version string `yaml:"replacingmergetree.version.column" doc:"column that decides which row of a key is the newest"`
-	Epoch   int    `yaml:"replacingmergetree.version.epoch" doc:"raise by one after a topic was created anew, so that its offsets, which start at 0 again, make higher versions than before"`
-	Range   string `yaml:"out.of.range" values:"fail,dlq,clamp,null" doc:"value that its column can not hold: fail and dlq leave the record to errors.tolerance, clamp stores the nearest value that it can hold, null stores NULL where the column allows it"`
-	JSON    string `yaml:"json.columns" values:"String,JSON" doc:"type of created columns for JSON"`
-	Unbound string `yaml:"numeric.unbounded" values:"String,Decimal" doc:"type of created columns for decimals without a precision; Decimal is Decimal(76, 38)"`
-	MaxRows int    `yaml:"insert.max.rows" doc:"most rows of one insert; a flush with more is sent in several"`
+	Deleted     string  `yaml:"replacingmergetree.delete.column" doc:"column that marks deleted rows with 1"`
+	Version     string  `yaml:"replacingmergetree.version.column" doc:"column that decides which row of a key is the newest"`
+	Epoch       int     `yaml:"replacingmergetree.version.epoch" doc:"raise by one after a topic was created anew, so that its offsets, which start at 0 again, make higher versions than before"`
+	Range       string  `yaml:"out.of.range" values:"fail,dlq,clamp,null" doc:"value that its column can not hold: fail and dlq leave the record to errors.tolerance, clamp stores the nearest value that it can hold, null stores NULL where the column allows it"`
+	Placeholder string  `yaml:"unavailable.value.placeholder" doc:"what the source writes for a large value that an update did not change and that the source does not know (TOAST), in all the forms that Debezium gives it; hex: in front of octets; empty: everything is a value"`
+	Unavailable string  `yaml:"unavailable.value.handling" values:"fail,lookup,default" doc:"record with such a placeholder: fail leaves it to errors.tolerance, lookup takes the value that is stored for its key, default stores NULL or the empty value of the column's type"`
+	Formats     formats `yaml:"dateTimeFormats" doc:"formats of moments in text, as column=pattern;column2=pattern2 with patterns of Java's DateTimeFormatter; without one it is ISO 8601"`
+	Envelopes   bool    `yaml:"debeziumCDCEnabled" doc:"values are Debezium's envelopes and are taken apart here, as by the unwrap transform: deletes mark their row as deleted, and the version is the place in the source's log"`
+	NoDeletes   bool    `yaml:"ignore_delete" alias:"ignore.delete" doc:"leave out and count all deletes"`
+	StructJSON  bool    `yaml:"auto.evolve.struct.to.json" doc:"columns that are created for structs have the type JSON, whatever json.columns says"`
+	Nested      string  `yaml:"nested.columns" values:"json,tuple,flatten" doc:"created columns for structs: one as json.columns says, a Tuple with a type for each field, or flatten: a column for each field, as struct_field, for existing tables too"`
+	JSON        string  `yaml:"json.columns" values:"String,JSON" doc:"type of created columns for JSON"`
+	Unbound     string  `yaml:"numeric.unbounded" values:"String,Decimal" doc:"type of created columns for decimals without a precision; Decimal is Decimal(76, 38)"`
+	MaxRows     int     `yaml:"insert.max.rows" doc:"most rows of one insert; a flush with more is sent in several"`
 
-	BufferCount string `yaml:"bufferCount" alias:"buffer.max.records" noeffect:"set batch.max.rows"`
-	BufferFlush string `yaml:"bufferFlushTime" alias:"buffer.flush.time.ms" noeffect:"set linger.ms"`
+	BufferRows int    `yaml:"bufferCount" alias:"buffer.max.records" doc:"the connectors' name for batch.max.rows, which it gives way to; 0: 100000, if that is not written either"`
+	BufferTime millis `yaml:"bufferFlushTime" alias:"buffer.flush.time.ms" doc:"the connectors' name for linger.ms, in milliseconds, which it gives way to; 0: the runtime's default, if that is not written either"`
+
 	ZKPath      string `yaml:"zkPath" noeffect:"the state of exactly-once delivery is in the consumer group"`
 	ZKDatabase  string `yaml:"zkDatabase" noeffect:"the state of exactly-once delivery is in the consumer group"`
 	KeeperOn    string `yaml:"keeperOnCluster" noeffect:"the state of exactly-once delivery is in the consumer group"`
@@ -67,22 +82,36 @@ type Config struct {
 	NoCheck     bool   `yaml:"bypassSchemaValidation" noeffect:"every value is checked against its column"`
 	NoCleanup   bool   `yaml:"bypassFieldCleanup" noeffect:"fields are never renamed"`
 	Retry       string `yaml:"auto.evolve.ddl.refresh.retries" noeffect:"columns are read again after every change"`
-	StructJSON  string `yaml:"auto.evolve.struct.to.json" noeffect:"structs become JSON text; json.columns: JSON makes it the JSON type"`
-	AnyPart     string `yaml:"ignorePartitionsWhenBatching" noeffect:"an insert holds the records of one partition"`
+	AnyPart     string `yaml:"ignorePartitionsWhenBatching" noeffect:"an insert holds the records of one partition, so that it can be repeated exactly; batch.max.rows and linger.ms make inserts larger"`
 	Client      string `yaml:"clientVersion" noeffect:"there is one client"`
+	Threads     string `yaml:"thread.pool.size" noeffect:"every partition has a writer of its own; tasks.max shares the partitions among tasks"`
+	Single      string `yaml:"single.threaded" noeffect:"every partition has a writer of its own, and keeps its order"`
+	DedupPolicy string `yaml:"deduplication.policy" noeffect:"the versions of the rows decide which of a key is the newest"`
+	Snowflake   string `yaml:"snowflake.id" noeffect:"versions are places in the source's log, or offsets"`
+	KafkaOffset string `yaml:"enable.kafka.offset" noeffect:"_topic, _partition and _offset are filled in where the table has such columns"`
+	OffsetTable string `yaml:"kafka.offset.metadata.table" noeffect:"offsets are in the consumer group"`
+	RawBytes    string `yaml:"persist.raw.bytes" noeffect:"bytes are stored as they are"`
+	Zone        string `yaml:"clickhouse.datetime.timezone" noeffect:"moments are stored as such; text without a zone is UTC"`
 }
 
 // Defaults are ClickHouse's own connector's, except that delivery is exactly once.
 func (c *Config) Defaults() {
 	*c = Config{
 		Port: 8443, Database: "default", Username: "default", SSL: "auto", Protocol: "auto", Compress: "lz4",
-		TableFormat: "${topic}",
-		Timeout:     seconds(30 * time.Second), InsertTimeout: millis(4 * time.Minute), Retries: 3,
-		ExactlyOnce: true, ManageWindow: true,
+		TableFormat: "${topic}", SplitAt: ".",
+		Timeout: seconds(30 * time.Second), InsertTimeout: millis(4 * time.Minute), Retries: 3,
+		ExactlyOnce: true, ManageWindow: true, Expired: expiredFail,
 		Deleted: "_is_deleted", Version: "_version",
-		Range: "fail", JSON: "String", Unbound: "String", MaxRows: 1_000_000,
+		Range: "fail", Placeholder: "__debezium_unavailable_value", Unavailable: unavailableFail, JSON: "String", Nested: nestedJSON, Unbound: "String", MaxRows: 1_000_000,
 	}
 }
+
+// What becomes of structs.
+const (
+	nestedJSON    = "json"
+	nestedTuple   = "tuple"
+	nestedFlatten = "flatten"
+)
 
 // maxEpoch leaves 48 bits of a version to the offset.
 const maxEpoch = 1<<15 - 1
@@ -91,20 +120,33 @@ const maxEpoch = 1<<15 - 1
 // whole is inserted whole.
 const maxInsertRows = 1_000_000
 
-var placeholder = regexp.MustCompile(`\$\{[^}]*\}?`)
+var variable = regexp.MustCompile(`\$\{[^}]*\}?`)
 
 // Validate checks ranges and combinations.
 func (c *Config) Validate(r *config.Report) {
 	if _, err := c.address(); err != nil {
 		r.Errorf("hostname", "%v", err)
+	} else {
+		c.adopt(r)
 	}
-	for _, v := range placeholder.FindAllString(c.TableFormat, -1) {
+	for _, v := range variable.FindAllString(c.TableFormat, -1) {
 		if v != "${topic}" && v != "${schema}" && v != "${table}" {
 			r.Errorf("table.name.format", "%s is not known; write ${topic}, ${schema} or ${table}", v)
 		}
 	}
 	if strings.TrimSpace(c.TableFormat) == "" {
 		r.Errorf("table.name.format", "is empty; write ${topic} for the name of the topic")
+	}
+	for _, key := range slices.Sorted(maps.Keys(c.TopicTables)) {
+		if _, err := regexp.Compile(key); isExpression(key) && err != nil {
+			r.Errorf("topic2TableMap", "%q is not a regular expression: %v", key, err)
+		}
+	}
+	if c.SplitAt != "." && c.SplitAt != "_" && c.SplitAt != "-" {
+		r.Errorf("dbTopicSplitChar", "%q is not . or _ or -", c.SplitAt)
+	}
+	if c.BufferRows < 0 {
+		r.Errorf("bufferCount", "%d is negative; write 0 or more", c.BufferRows)
 	}
 	if c.Retries < 0 {
 		r.Errorf("retryCount", "%d is negative; write 0 or more", c.Retries)
@@ -121,77 +163,37 @@ func (c *Config) Validate(r *config.Report) {
 	if c.MaxRows < 1 || c.MaxRows > maxInsertRows {
 		r.Errorf("insert.max.rows", "%d is out of range; write a number from 1 to %d", c.MaxRows, maxInsertRows)
 	}
+	if _, err := octets(c.Placeholder); err != nil {
+		r.Errorf("unavailable.value.placeholder", "%q is not hexadecimal; write hex: and pairs of hexadecimal digits, or the text itself", c.Placeholder)
+	}
 	for name := range c.Settings {
 		if deliverySettings[name] {
 			r.Errorf("clickhouseSettings", "%s is set by the delivery protocol; remove it", name)
 		}
+	}
+	if c.Replicated && c.Engine != "" {
+		r.Errorf("auto.create.tables.replicated", "has no effect beside clickhouse.table.engine; write Replicated there")
+	}
+	if c.Widen && c.Range != "fail" && c.Range != "dlq" {
+		r.Errorf("auto.evolve.widen", "contradicts out.of.range: %s, which changes the values that would need a wider column; remove one of them", c.Range)
 	}
 	if !c.ExactlyOnce && c.AcceptAtLeast {
 		r.Warnf("accept.at.least.once", "has no effect without exactlyOnce")
 	}
 }
 
-// address is where and how to connect.
-type address struct {
-	addr   string // host:port
-	host   string
-	tls    bool
-	native bool
-}
+// What a partition's insert grows to under load: ClickHouse takes few large inserts three times as
+// fast as many of a tenth of their size.
+const (
+	batchRows  = 100_000
+	batchBytes = 32 << 20
+)
 
-// address resolves what ports, URLs and the two auto settings say.
-func (c *Config) address() (address, error) {
-	s := address{host: c.Host}
-	port, ssl, protocol := c.Port, c.SSL, c.Protocol
-	if strings.Contains(c.Host, "://") {
-		u, err := url.Parse(c.Host)
-		if err != nil {
-			return s, errNotAHost(c.Host)
-		}
-		switch u.Scheme {
-		case "https", "http":
-			protocol = "http"
-			ssl = strconv.FormatBool(u.Scheme == "https")
-		case "clickhouse", "tcp":
-			protocol = "native"
-		default:
-			return s, errNotAHost(c.Host)
-		}
-		s.host = u.Hostname()
-		if u.Port() != "" {
-			port, _ = strconv.Atoi(u.Port())
-		}
-	} else if host, p, err := net.SplitHostPort(c.Host); err == nil {
-		n, err := strconv.Atoi(p)
-		if err != nil {
-			return s, errNotAHost(c.Host)
-		}
-		s.host, port = host, n
+// Batching hands the connectors' own names to the runtime, which cuts the ranges.
+func (c *Config) Batching() connect.Batching {
+	b := connect.Batching{Rows: batchRows, Bytes: batchBytes, Linger: time.Duration(c.BufferTime)}
+	if c.BufferRows > 0 {
+		b.Rows = c.BufferRows
 	}
-	if s.host == "" || port < 1 || port > 65535 {
-		return s, errNotAHost(c.Host)
-	}
-	s.native = protocol == "native" || protocol == "auto" && (port == 9000 || port == 9440)
-	s.tls = ssl == "true" || ssl == "auto" && (port == 8443 || port == 9440)
-	s.addr = net.JoinHostPort(s.host, strconv.Itoa(port))
-	return s, nil
-}
-
-type errNotAHost string
-
-func (e errNotAHost) Error() string {
-	return strconv.Quote(string(e)) + " is not a server; write its host name and set port, or write host:port"
-}
-
-// table is the name of the table that a topic goes to.
-func (c *Config) table(topic string) string {
-	if t, ok := c.TopicTables[topic]; ok {
-		return t
-	}
-	rest, table := "", topic
-	if i := strings.LastIndexByte(topic, '.'); i >= 0 {
-		rest, table = topic[:i], topic[i+1:]
-	}
-	schema := rest[strings.LastIndexByte(rest, '.')+1:]
-	return strings.NewReplacer("${topic}", topic, "${schema}", schema, "${table}", table).Replace(c.TableFormat)
+	return b
 }

@@ -29,11 +29,11 @@ func (w wish) definition() string {
 	return quoteName(w.name) + " " + kind
 }
 
-// nullable is the type that holds what kind holds and NULL. Arrays and maps can not: a null is
-// stored as the empty one.
+// nullable is the type that holds what kind holds and NULL. Arrays, maps and tuples can not: a null
+// is stored as the empty one, and as a tuple of NULLs.
 func nullable(kind string) string {
 	switch {
-	case strings.HasPrefix(kind, "Array(") || strings.HasPrefix(kind, "Map("):
+	case strings.HasPrefix(kind, "Array("), strings.HasPrefix(kind, "Map("), strings.HasPrefix(kind, "Tuple("):
 		return kind
 	case strings.HasPrefix(kind, "LowCardinality("):
 		return "LowCardinality(Nullable(" + kind[len("LowCardinality("):] + ")"
@@ -102,7 +102,7 @@ func (f fresh) look(s *record.Schema) bool {
 
 // createTable is the statement that creates the table of the i-th record, from it and from all
 // the records of its topic behind it in the batch. It is empty when they are all tombstones.
-func (c *client) createTable(name string, b *record.Batch, i int) (string, error) {
+func (c *client) createTable(at place, b *record.Batch, i int) (string, error) {
 	var ws wishes
 	topic, seen := b.Records[i].Topic, make(fresh)
 	var sample *record.Record
@@ -124,9 +124,9 @@ func (c *client) createTable(name string, b *record.Batch, i int) (string, error
 	}
 	keys, err := c.keyColumns(&ws, sample)
 	if err != nil {
-		return "", fmt.Errorf("create table %s: topic %s: %w", name, topic, err)
+		return "", fmt.Errorf("create table %s: topic %s: %w", at.table, topic, err)
 	}
-	return c.createText(name, ws, keys), nil
+	return c.createText(at, ws, keys), nil
 }
 
 // keyColumns are the names of the key columns, which are made non-null in ws: those of pk.fields,
@@ -155,10 +155,10 @@ func (c *client) keyColumns(ws *wishes, r *record.Record) ([]string, error) {
 }
 
 // createText is CREATE TABLE with the columns of ws, by the templates of the settings.
-func (c *client) createText(name string, ws wishes, keys []string) string {
+func (c *client) createText(at place, ws wishes, keys []string) string {
 	engine, order := c.engine(keys), c.orderBy(keys)
 	columns := append(c.definitions(ws), c.ownColumns(engine, order)...)
-	sql := "CREATE TABLE IF NOT EXISTS " + quoteName(c.cfg.Database) + "." + quoteName(name) + c.onCluster() +
+	sql := "CREATE TABLE IF NOT EXISTS " + at.quoted() + c.onCluster() +
 		" (" + strings.Join(columns, ", ") + ") ENGINE = " + engine
 	if c.cfg.PartitionBy != "" {
 		sql += " PARTITION BY " + c.cfg.PartitionBy
@@ -174,13 +174,17 @@ func (c *client) createText(name string, ws wishes, keys []string) string {
 }
 
 func (c *client) engine(keys []string) string {
+	prefix := ""
+	if c.cfg.Replicated {
+		prefix = "Replicated"
+	}
 	switch {
 	case c.cfg.Engine != "":
 		return c.cfg.Engine
 	case len(keys) > 0:
-		return "ReplacingMergeTree(" + quoteName(c.cfg.Version) + ", " + quoteName(c.cfg.Deleted) + ")"
+		return prefix + "ReplacingMergeTree(" + quoteName(c.cfg.Version) + ", " + quoteName(c.cfg.Deleted) + ")"
 	}
-	return "MergeTree"
+	return prefix + "MergeTree"
 }
 
 func (c *client) orderBy(keys []string) string {
@@ -259,7 +263,7 @@ func (w *Writer) evolve(ctx context.Context, t *table, b *record.Batch, i int) e
 		if r.Topic != topic || r.Value.Value.Kind != record.Struct || !seen.look(r.Value.Schema) {
 			continue
 		}
-		m := t.mapping(r, w.cfg.Keys)
+		m := t.mapping(r, w.cfg)
 		if len(m.missing) > 0 && m.unknown(r) {
 			missing := make(map[string]bool)
 			for _, f := range m.missing {
@@ -290,6 +294,6 @@ func (w *Writer) evolve(ctx context.Context, t *table, b *record.Batch, i int) e
 	if err := w.exec(ctx, ddl); err != nil {
 		return w.explain("run "+ddl, err)
 	}
-	w.log.Info("columns added", "table", t.name, "columns", names)
+	w.log.Info("columns added", "table", t.table, "columns", names)
 	return w.refresh(ctx, t)
 }

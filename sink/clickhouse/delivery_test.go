@@ -102,6 +102,23 @@ func TestUnknownTable(t *testing.T) {
 	}
 }
 
+// TestClusterDDL has a cluster, which no server of the tests has: the statements are in the texts
+// of the refusals.
+func TestClusterDDL(t *testing.T) {
+	x := newTarget(t, func(c *Config) { c.Cluster, c.Replicated = "all", true })
+	err := x.tryWrite(orders(0, 1), id(1))
+	want := "run CREATE TABLE IF NOT EXISTS `" + x.db + "`.`orders` ON CLUSTER `all` (`id` Int64, `name` String, `_version` UInt64, `_is_deleted` UInt8) " +
+		"ENGINE = ReplicatedReplacingMergeTree(`_version`, `_is_deleted`) ORDER BY (`id`)"
+	if !connect.IsPermanent(err) || !strings.HasSuffix(fmt.Sprint(err), want) {
+		t.Errorf("got %v, want a permanent error that ends in %s", err, want)
+	}
+	x.query("CREATE TABLE $db.orders (id Int64) ENGINE = MergeTree ORDER BY id SETTINGS non_replicated_deduplication_window = 100")
+	err = x.tryWrite(orders(0, 1), id(1))
+	if want := "run ALTER TABLE `" + x.db + "`.`orders` ON CLUSTER `all` ADD COLUMN IF NOT EXISTS `name` Nullable(String)"; !connect.IsPermanent(err) || !strings.HasSuffix(fmt.Sprint(err), want) {
+		t.Errorf("got %v, want a permanent error that ends in %s", err, want)
+	}
+}
+
 func TestUnknownTableSuppressed(t *testing.T) {
 	x := newTarget(t, func(c *Config) { c.Suppress = true })
 	b := orders(0, 3)
@@ -132,4 +149,57 @@ func TestConstraint(t *testing.T) {
 	b.Records = slices.Delete(b.Records, 6, 7)
 	x.write(b, id(1))
 	x.want("SELECT count(), sum(id) FROM $db.orders", "9\t39")
+}
+
+// TestTooManyParts has a table that takes no more parts for a while: no record is to blame, and
+// nothing is lost or doubled when it takes them again.
+func TestTooManyParts(t *testing.T) {
+	x := newTarget(t, func(c *Config) { c.Retries = 1 })
+	x.query("CREATE TABLE $db.orders (id Int64, name String) ENGINE = MergeTree ORDER BY id " +
+		"SETTINGS non_replicated_deduplication_window = 100, parts_to_throw_insert = 2, parts_to_delay_insert = 1, max_delay_to_insert = 1, min_delay_to_insert_ms = 1, max_avg_part_size_for_too_many_parts = 1000000000")
+	x.query("SYSTEM STOP MERGES $db.orders")
+	for n := range 2 {
+		x.write(orders(int64(n*10), 10), id(n))
+	}
+	b := orders(20, 10)
+	var refused *connect.RecordErrors
+	err := x.tryWrite(b, id(2))
+	if err == nil || connect.IsPermanent(err) || errors.As(err, &refused) || len(b.Failed()) > 0 {
+		t.Fatalf("got %v and failed records %v, want an error that waiting heals and no record to blame", err, b.Failed())
+	}
+	if !strings.Contains(err.Error(), "code 252") || !strings.Contains(err.Error(), "raise batch.max.rows and linger.ms") {
+		t.Errorf("error is %v, want the code and what helps", err)
+	}
+	x.query("SYSTEM START MERGES $db.orders")
+	x.query("OPTIMIZE TABLE $db.orders FINAL")
+	x.write(b, id(2))
+	x.want("SELECT count(), uniqExact(id) FROM $db.orders", "30\t30")
+}
+
+// TestTablesOfOneRange dies between the tables of a range that goes to two of them.
+func TestTablesOfOneRange(t *testing.T) {
+	x := newTarget(t, creating)
+	batch := func() *record.Batch {
+		b := orders(0, 10)
+		for i := range b.Records {
+			if i%2 == 1 {
+				b.Records[i].Topic = "others"
+			}
+		}
+		return b
+	}
+	w := x.writer().(*Writer)
+	b := batch()
+	if err := w.Write(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.send(t.Context(), w.tables["others"], rangeOf(b, id(1)), 0); err != nil {
+		t.Fatal(err)
+	}
+	x.want("SELECT count() FROM $db.others", "5")
+	x.want("SELECT count() FROM $db.orders", "0")
+	x.write(batch(), id(1))
+	x.write(batch(), id(1))
+	x.want("SELECT count(), sum(id) FROM $db.others", "5\t25")
+	x.want("SELECT count(), sum(id) FROM $db.orders", "5\t20")
 }

@@ -56,7 +56,7 @@ func (c *client) settings(token string) map[string]string {
 // same token that is harmless.
 func (c *client) insert(ctx context.Context, t *table, b *block, token string) error {
 	for attempt := 0; ; attempt++ {
-		err := c.send(ctx, t, b, token)
+		err := c.attempt(ctx, t, b, token)
 		if err == nil {
 			return nil
 		}
@@ -73,7 +73,7 @@ func (c *client) insert(ctx context.Context, t *table, b *block, token string) e
 	}
 }
 
-func (c *client) send(ctx context.Context, t *table, b *block, token string) error {
+func (c *client) attempt(ctx context.Context, t *table, b *block, token string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(c.cfg.InsertTimeout))
 	defer cancel()
 	names := make([]string, len(b.columns))

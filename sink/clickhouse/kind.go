@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"connectd/record"
 )
@@ -79,9 +80,24 @@ func (c *client) kindOf(s *record.Schema) string {
 		}
 		return "Map(" + c.kindOf(s.Key) + ", " + elem + ")"
 	case record.StructType:
+		switch {
+		case c.cfg.StructJSON:
+			return "JSON"
+		case c.cfg.Nested == nestedTuple && len(s.Fields) > 0:
+			return c.tuple(s)
+		}
 		return c.cfg.JSON
 	}
 	return "String"
+}
+
+// tuple is the type for a struct; what may be null in it, or with it, is Nullable.
+func (c *client) tuple(s *record.Schema) string {
+	var elements []string
+	for _, f := range s.Fields {
+		elements = append(elements, wish{f.Name, c.kindOf(f.Schema), f.Schema.Optional || s.Optional}.definition())
+	}
+	return "Tuple(" + strings.Join(elements, ", ") + ")"
 }
 
 // logical is the type for a schema whose name says what its values mean; empty for others.

@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"connectd/record"
@@ -18,6 +19,7 @@ const (
 	fromOffset
 	fromVersion
 	fromDeleted
+	fromLookedUp
 )
 
 // cell is one column of the rows that a mapping makes.
@@ -26,7 +28,26 @@ type cell struct {
 	from       origin
 	field      int // of the value or key; -1: the whole key
 	schema     *record.Schema
-	to         int // place in the block
+	to         int          // place in the block
+	layout     string       // of moments in text, from dateTimeFormats
+	member     string       // of a Nested column: what of each element
+	members    []string     // all that the Nested column has, on its first cell
+	found      record.Datum // what was looked up
+}
+
+// value is what r, or a lookup, has for the cell; for those that the sink fills itself it is nil.
+func (c *cell) value(r *record.Record) *record.Value {
+	switch {
+	case c.from == fromValue:
+		return &r.Value.Value.Items[c.field]
+	case c.from == fromKey && c.field >= 0:
+		return &r.Key.Value.Items[c.field]
+	case c.from == fromKey:
+		return &r.Key.Value
+	case c.from == fromLookedUp:
+		return &c.found.Value
+	}
+	return nil
 }
 
 // mapping says how the records of one pair of schemas become rows of a table. It is made once
@@ -62,22 +83,22 @@ func schemasOf(r *record.Record) (s schemas) {
 	return s
 }
 
-// mapping is the mapping of r's schemas; keys are those of pk.fields.
-func (t *table) mapping(r *record.Record, keys []string) *mapping {
+// mapping is the mapping of r's schemas.
+func (t *table) mapping(r *record.Record, cfg *Config) *mapping {
 	s := schemasOf(r)
 	if t.last != nil && s == t.lastSchemas {
 		return t.last
 	}
 	m, ok := t.mappings[s]
 	if !ok {
-		m = t.newMapping(r, keys)
+		m = t.newMapping(r, cfg)
 		t.mappings[s] = m
 	}
 	t.last, t.lastSchemas = m, s
 	return m
 }
 
-func (t *table) newMapping(r *record.Record, keys []string) *mapping {
+func (t *table) newMapping(r *record.Record, cfg *Config) *mapping {
 	m := &mapping{lsn: -1, flag: -1}
 	filled := make(map[int]bool)
 	add := func(column int, c cell) {
@@ -86,12 +107,13 @@ func (t *table) newMapping(r *record.Record, keys []string) *mapping {
 		}
 		filled[column] = true
 		c.name, c.kind = t.columns[column].name, t.columns[column].kind
+		c.layout = cfg.Formats.layouts[c.name]
 		m.cells = append(m.cells, c)
 	}
 	if r.Value.Value.Kind == record.Struct {
 		m.mapValue(t, r.Value.Schema, add)
 	}
-	t.mapKey(r.Key, keys, add)
+	t.mapKey(r.Key, cfg.Keys, add)
 	add(t.version, cell{from: fromVersion})
 	add(t.deleted, cell{from: fromDeleted})
 	add(t.index(topicColumn), cell{from: fromTopic})
@@ -119,6 +141,8 @@ func (m *mapping) mapValue(t *table, s *record.Schema, add func(int, cell)) {
 		switch {
 		case column >= 0:
 			add(column, cell{from: fromValue, field: i, schema: f.Schema})
+		case len(t.nested(f.Name)) > 0:
+			t.mapNested(t.nested(f.Name), i, f, add)
 		case i == m.flag, i == m.lsn:
 			// What they say is in the version and delete columns.
 		default:
@@ -183,6 +207,19 @@ func (m *mapping) unknown(r *record.Record) bool {
 	return false
 }
 
+// put appends v, or the cell's member of it.
+func (c *cell) put(cells column, s *record.Schema, v *record.Value) error {
+	if c.member != "" {
+		return cells.(*arrayColumn).appendMember(c.member, c.members, s, v)
+	}
+	return cells.append(s, v)
+}
+
+// cell is the place of the cell for the column called name, or -1.
+func (m *mapping) cell(name string) int {
+	return slices.IndexFunc(m.cells, func(c cell) bool { return c.name == name })
+}
+
 // row is one row's own facts.
 type row struct {
 	version int64
@@ -190,17 +227,28 @@ type row struct {
 }
 
 // append adds r as a row of the mapping's block. After an error the caller truncates the block.
-func (m *mapping) append(t *table, r *record.Record, facts row) error {
+func (m *mapping) append(t *table, r *record.Record, facts row, p *placeholder) error {
 	for i := range m.cells {
 		c := &m.cells[i]
-		v := &m.made
+		v, schema := &m.made, c.schema
 		switch c.from {
 		case fromValue:
-			v = &r.Value.Value.Items[c.field]
-		case fromKey:
-			if v = &r.Key.Value; c.field >= 0 {
-				v = &r.Key.Value.Items[c.field]
+			if v = &r.Value.Value.Items[c.field]; p != nil && v.Kind >= record.String && p.is(v) {
+				if !facts.deleted && p.handling != unavailableDefault {
+					return errUnavailable{c.name}
+				}
+				m.block.columns[c.to].cells.appendDefault(1)
+				continue
 			}
+			if c.layout != "" && v.Kind == record.String {
+				d, err := parseMoment(c.layout, v.B)
+				if err != nil {
+					return &cellError{t, c, err}
+				}
+				m.made, v, schema = d.Value, &m.made, d.Schema
+			}
+		case fromKey, fromLookedUp:
+			v = c.value(r)
 		case fromTopic:
 			m.made = record.OfString(t.topic)
 		case fromPartition:
@@ -218,8 +266,8 @@ func (m *mapping) append(t *table, r *record.Record, facts row) error {
 			cells.appendDefault(1)
 			continue
 		}
-		if err := cells.append(c.schema, v); err != nil {
-			return fmt.Errorf("column %s %s of table %s: %w", quoteName(c.name), c.kind, t.quoted, err)
+		if err := c.put(cells, schema, v); err != nil {
+			return &cellError{t, c, err}
 		}
 	}
 	for _, i := range m.others() {

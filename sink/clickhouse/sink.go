@@ -13,9 +13,10 @@ import (
 
 // Sink writes to the tables of one database.
 type Sink struct {
-	client *client
-	log    *slog.Logger
-	spare  *columnPool
+	client      *client
+	log         *slog.Logger
+	spare       *columnPool
+	unavailable *placeholder
 }
 
 // New builds the client; nothing is sent yet.
@@ -24,7 +25,11 @@ func New(c *Config, e connect.Env) (connect.Sink, error) {
 	if err != nil {
 		return nil, connect.Permanent(err)
 	}
-	return &Sink{client: cl, log: e.Log, spare: &columnPool{policy: policyOf(c.Range)}}, nil
+	unavailable, err := newPlaceholder(c.Placeholder, c.Unavailable)
+	if err != nil {
+		return nil, connect.Permanent(fmt.Errorf("unavailable.value.placeholder: %w", err))
+	}
+	return &Sink{client: cl, log: e.Log, spare: &columnPool{policy: policyOf(c.Range)}, unavailable: unavailable}, nil
 }
 
 // Check connects, and looks at the tables that the settings name.
@@ -34,7 +39,10 @@ func (s *Sink) Check(ctx context.Context) error {
 		return err
 	}
 	for _, topic := range slices.Sorted(maps.Keys(s.client.cfg.TopicTables)) {
-		t, err := cl.inspect(ctx, s.client.cfg.TopicTables[topic])
+		if isExpression(topic) {
+			continue
+		}
+		t, err := cl.inspect(ctx, s.client.cfg.place(topic))
 		if _, missing := err.(errNoTable); missing && s.client.cfg.Create {
 			continue
 		}
@@ -54,12 +62,25 @@ func (s *Sink) Open(ctx context.Context, p record.Partition) (connect.Writer, er
 	if err != nil {
 		return nil, err
 	}
+	var u *unwrapper
+	if s.client.cfg.Envelopes {
+		if u, err = newUnwrapper(); err != nil {
+			return nil, connect.Permanent(err)
+		}
+	}
+	var f *flattener
+	if s.client.cfg.Nested == nestedFlatten {
+		f = &flattener{known: make(map[*record.Schema]*flat)}
+	}
 	return &Writer{
-		client: cl,
-		log:    s.log.With("topic", p.Topic, "partition", p.ID),
-		spare:  s.spare,
-		tables: make(map[string]*table),
-		absent: make(map[string]bool),
+		client:      cl,
+		log:         s.log.With("topic", p.Topic, "partition", p.ID),
+		spare:       s.spare,
+		unavailable: s.unavailable,
+		unwrapper:   u,
+		flattener:   f,
+		tables:      make(map[string]*table),
+		absent:      make(map[string]bool),
 	}, nil
 }
 
@@ -70,7 +91,7 @@ func (s *Sink) Close() error { return s.client.conn.Close() }
 func (w *Writer) sorted() []*table {
 	var tables []*table
 	for _, topic := range slices.Sorted(maps.Keys(w.tables)) {
-		if t := w.tables[topic]; len(t.blocks) > 0 {
+		if t := w.tables[topic]; len(t.blocks) > 0 || len(t.waiting) > 0 {
 			tables = append(tables, t)
 		}
 	}

@@ -22,7 +22,7 @@ const (
 // table is a target table as one partition's writer sees it: its columns, how records map to
 // them, and the blocks of rows that wait for the flush.
 type table struct {
-	name        string // in the database
+	place
 	quoted      string // with the database, for statements
 	topic       []byte
 	engine      string
@@ -36,7 +36,8 @@ type table struct {
 	mappings    map[schemas]*mapping
 	last        *mapping // the newest one used, by lastSchemas
 	lastSchemas schemas
-	blocks      []*block // in the order of their first rows
+	blocks      []*block  // in the order of their first rows
+	waiting     []waiting // rows with values to be looked up
 	versions    versions
 	skips       bool // deletes are left out, and the log says so
 }
@@ -52,12 +53,12 @@ type errNoTable struct{ table string }
 
 func (e errNoTable) Error() string { return "table " + e.table + " does not exist" }
 
-// inspect reads what the server knows of the table called name.
-func (c *client) inspect(ctx context.Context, name string) (*table, error) {
-	t := &table{name: name, quoted: quoteName(c.cfg.Database) + "." + quoteName(name), version: -1, deleted: -1, read: time.Now()}
+// inspect reads what the server knows of the table at p.
+func (c *client) inspect(ctx context.Context, p place) (*table, error) {
+	t := &table{place: p, quoted: p.quoted(), version: -1, deleted: -1, read: time.Now()}
 	var sorting string
 	rows, err := c.conn.Query(ctx, "SELECT engine, engine_full, sorting_key FROM system.tables WHERE database = "+
-		quoteText(c.cfg.Database)+" AND name = "+quoteText(name))
+		quoteText(p.database)+" AND name = "+quoteText(p.table))
 	if err != nil {
 		return nil, c.explain("inspect table "+t.quoted, err)
 	}
@@ -79,7 +80,7 @@ func (c *client) inspect(ctx context.Context, name string) (*table, error) {
 	if err := c.readColumns(ctx, t); err != nil {
 		return nil, err
 	}
-	if inner := balanced(sorting); len(inner) == len(sorting)-2 {
+	if inner := balanced(sorting); inner != "" && len(inner) == len(sorting)-2 {
 		sorting = inner
 	}
 	if args, err := splitArgs(sorting); err == nil {
@@ -94,7 +95,7 @@ func (c *client) inspect(ctx context.Context, name string) (*table, error) {
 // readColumns reads the columns that an INSERT may name.
 func (c *client) readColumns(ctx context.Context, t *table) error {
 	rows, err := c.conn.Query(ctx, "SELECT name, type, default_kind FROM system.columns WHERE database = "+
-		quoteText(c.cfg.Database)+" AND table = "+quoteText(t.name)+
+		quoteText(t.database)+" AND table = "+quoteText(t.table)+
 		" AND default_kind NOT IN ('MATERIALIZED', 'ALIAS')")
 	if err != nil {
 		return c.explain("read the columns of "+t.quoted, err)
@@ -173,7 +174,7 @@ func (t *table) index(name string) int {
 	return -1
 }
 
-var windowSetting = regexp.MustCompile(`\b((?:non_)?replicated_deduplication_window) = (\d+)`)
+var windowSetting = regexp.MustCompile(`\b((?:non_)?replicated_deduplication_window(?:_seconds)?) = (\d+)`)
 
 // checkDelivery makes sure that the table recognises an insert that it has seen before, or says
 // why it can not.
@@ -188,7 +189,7 @@ func (c *client) checkDelivery(ctx context.Context, t *table, log *slog.Logger) 
 		return connect.Permanent(fmt.Errorf("ClickHouse %s at %s does not know insert_deduplication_token; use 22.2 or newer, or set exactlyOnce: false and accept doubled rows after a crash", c.server.version, c.at.addr))
 	}
 	if strings.Contains(t.full, "with_cleanup = 1") {
-		log.Warn("cleanup merges are on: a replay after one brings deleted rows back until the next delete of the key", "table", t.name)
+		log.Warn("cleanup merges are on: a replay after one brings deleted rows back until the next delete of the key", "table", t.table)
 	}
 	name, window := c.window(t)
 	if window > 0 {
@@ -201,7 +202,7 @@ func (c *client) checkDelivery(ctx context.Context, t *table, log *slog.Logger) 
 	if err := c.exec(ctx, alter); err != nil {
 		return c.explain("run "+alter, err)
 	}
-	log.Info("deduplication window set", "table", t.name, "inserts", dedupWindow)
+	log.Info("deduplication window set", "table", t.table, "inserts", dedupWindow)
 	return nil
 }
 
@@ -211,12 +212,25 @@ func (c *client) window(t *table) (setting string, inserts int64) {
 	if replicated(t.engine) {
 		setting, inserts = "replicated_deduplication_window", c.server.replicatedWindow
 	}
+	return setting, t.setting(setting, inserts)
+}
+
+// windowSeconds is how long a replicated table remembers inserts; 0 for others, which count only.
+func (c *client) windowSeconds(t *table) int64 {
+	if !replicated(t.engine) {
+		return 0
+	}
+	return t.setting("replicated_deduplication_window_seconds", c.server.replicatedSeconds)
+}
+
+// setting is the table's own value of a window's setting, or otherwise the server's.
+func (t *table) setting(name string, otherwise int64) int64 {
 	for _, m := range windowSetting.FindAllStringSubmatch(t.full, -1) {
-		if m[1] == setting {
-			inserts, _ = strconv.ParseInt(m[2], 10, 64)
+		if m[1] == name {
+			otherwise, _ = strconv.ParseInt(m[2], 10, 64)
 		}
 	}
-	return setting, inserts
+	return otherwise
 }
 
 // dedupWindow is how many inserts a table remembers: hours of work at one flush a second.
@@ -225,7 +239,7 @@ const dedupWindow = 10000
 // refresh reads the columns again. The blocks stay as they are and go on: where one ends must
 // depend on nothing but the records of the range.
 func (c *client) refresh(ctx context.Context, t *table) error {
-	fresh, err := c.inspect(ctx, t.name)
+	fresh, err := c.inspect(ctx, t.place)
 	if err != nil {
 		return err
 	}

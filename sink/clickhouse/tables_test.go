@@ -305,6 +305,19 @@ func TestTombstones(t *testing.T) {
 	}
 }
 
+// TestSortingKeyOfOneColumn has names that are no longer than a pair of parentheses.
+func TestSortingKeyOfOneColumn(t *testing.T) {
+	x := newTarget(t)
+	x.query("CREATE TABLE $db.orders (id Int64, name String, v UInt64, gone UInt8) ENGINE = ReplacingMergeTree(v, gone) ORDER BY id")
+	b := batchOf(0, tombstone(structOf("other", int64s), record.OfInt(2)))
+	if err := x.tryWrite(b, id(1)); err != nil {
+		t.Fatal(err)
+	}
+	if len(b.Failed()) != 1 || !strings.Contains(b.Failed()[0].Err.Error(), "sorting column `id`") {
+		t.Errorf("got %v, want a failure that names the sorting column", b.Failed())
+	}
+}
+
 func TestCreateJSON(t *testing.T) {
 	x := newTarget(t, creating, func(c *Config) { c.JSON, c.Unbound = "JSON", "Decimal" })
 	s := structOf("id", int64s, "doc", named(record.StringType, record.JSONName), "any", named(record.BytesType, record.DecimalName, record.Param{Name: "scale", Value: "0"}))

@@ -147,7 +147,7 @@ func TestParseType(t *testing.T) {
 	if err != nil || len(got.args) != 2 || got.args[1] != "Tuple(a Decimal(10, 2), `b,c` Enum8('(' = 1))" {
 		t.Errorf("map: got %q %v", got.args, err)
 	}
-	if _, _, err := newColumn("Tuple(Int8)", refuse); err == nil || !strings.Contains(err.Error(), "can not write columns of type Tuple(Int8)") {
-		t.Errorf("tuple: got %v", err)
+	if _, _, err := newColumn("Variant(Int8, String)", refuse); err == nil || !strings.Contains(err.Error(), "can not write columns of type Variant(Int8, String)") {
+		t.Errorf("variant: got %v", err)
 	}
 }

@@ -15,8 +15,13 @@ import (
 // Writer writes one partition.
 type Writer struct {
 	*client
-	log    *slog.Logger
-	spare  *columnPool
+	log   *slog.Logger
+	spare *columnPool
+
+	unavailable *placeholder // nil when everything is a value
+	unwrapper   *unwrapper   // nil without debeziumCDCEnabled
+	flattener   *flattener   // nil without nested.columns: flatten
+
 	tables map[string]*table // by topic; transforms may send records elsewhere
 	absent map[string]bool   // topics of this batch that need no table
 	last   *table            // of the newest record, whose topic is
@@ -27,7 +32,18 @@ type Writer struct {
 // is reported, and leaves nothing behind.
 func (w *Writer) Write(ctx context.Context, b *record.Batch) error {
 	clear(w.absent)
+	if w.unwrapper != nil {
+		w.unwrapper.apply(b)
+	}
+	if w.flattener != nil {
+		if err := w.flattener.apply(b); err != nil {
+			return err
+		}
+	}
 	for i := range b.Records {
+		if w.unwrapper != nil && w.unwrapper.drop[i] {
+			continue
+		}
 		t, err := w.table(ctx, b, i)
 		if err != nil {
 			return err
@@ -72,11 +88,11 @@ func (w *Writer) table(ctx context.Context, b *record.Batch, i int) (*table, err
 
 // find inspects the table of the i-th record, and creates it when it may.
 func (w *Writer) find(ctx context.Context, b *record.Batch, i int) (*table, error) {
-	name := w.cfg.table(b.Records[i].Topic)
-	t, err := w.inspect(ctx, name)
+	at := w.cfg.place(b.Records[i].Topic)
+	t, err := w.inspect(ctx, at)
 	var missing errNoTable
 	if errors.As(err, &missing) {
-		ddl, ddlErr := w.createTable(name, b, i)
+		ddl, ddlErr := w.createTable(at, b, i)
 		switch {
 		case w.cfg.Suppress && !w.cfg.Create:
 			return nil, nil
@@ -90,8 +106,8 @@ func (w *Writer) find(ctx context.Context, b *record.Batch, i int) (*table, erro
 		if err := w.exec(ctx, ddl); err != nil {
 			return nil, w.explain("run "+ddl, err)
 		}
-		w.log.Info("table created", "table", name)
-		t, err = w.inspect(ctx, name)
+		w.log.Info("table created", "table", at.table)
+		t, err = w.inspect(ctx, at)
 	}
 	if err != nil {
 		return nil, err
@@ -110,12 +126,12 @@ func (w *Writer) reread(ctx context.Context, t *table) error {
 // add appends the i-th record to t.
 func (w *Writer) add(ctx context.Context, t *table, b *record.Batch, i int) error {
 	r := &b.Records[i]
-	m := t.mapping(r, w.cfg.Keys)
+	m := t.mapping(r, w.cfg)
 	if len(m.missing) > 0 && m.unknown(r) {
 		if err := w.evolve(ctx, t, b, i); err != nil {
 			return err
 		}
-		m = t.mapping(r, w.cfg.Keys)
+		m = t.mapping(r, w.cfg)
 	}
 	facts, skip, err := w.facts(ctx, t, m, b, i)
 	switch {
@@ -123,7 +139,7 @@ func (w *Writer) add(ctx context.Context, t *table, b *record.Batch, i int) erro
 		return blame(b, i, err)
 	case skip:
 		b.Skip()
-		if t.deleted < 0 {
+		if t.deleted < 0 && !w.cfg.NoDeletes {
 			w.skip(t)
 		}
 		return nil
@@ -133,9 +149,32 @@ func (w *Writer) add(ctx context.Context, t *table, b *record.Batch, i int) erro
 			return connect.Permanent(fmt.Errorf("table %s: %w", t.quoted, err))
 		}
 	}
-	if err := m.append(t, r, facts); err != nil {
+	if err := m.append(t, r, facts, w.unavailable); err != nil {
 		m.block.truncate()
+		return w.refused(ctx, t, b, i, facts, err)
+	}
+	return nil
+}
+
+// refused reports the i-th record for err, or keeps it until the flush when what it lacks can be
+// looked up.
+func (w *Writer) refused(ctx context.Context, t *table, b *record.Batch, i int, facts row, err error) error {
+	var lacks errUnavailable
+	if cell, ok := errors.AsType[*cellError](err); ok {
+		if kind := cell.wider(); kind != "" {
+			return w.widen(ctx, t, b, i, cell, kind)
+		}
+	}
+	switch {
+	case !errors.As(err, &lacks):
 		b.Fail(i, err)
+	case w.unavailable.handling == unavailableLookup:
+		if err := t.canLookUp(); err != nil {
+			return err
+		}
+		t.wait(&b.Records[i], facts)
+	default:
+		b.Fail(i, t.unavailableError(lacks.column, &b.Records[i], "a row of ClickHouse is replaced as a whole"))
 	}
 	return nil
 }
@@ -155,7 +194,7 @@ func (w *Writer) facts(ctx context.Context, t *table, m *mapping, b *record.Batc
 	r := &b.Records[i]
 	switch {
 	case r.Value.Value.IsNull():
-		if t.deleted < 0 {
+		if t.deleted < 0 || w.cfg.NoDeletes {
 			return f, true, nil
 		}
 		if err := t.hasKey(m); err != nil {
@@ -165,7 +204,7 @@ func (w *Writer) facts(ctx context.Context, t *table, m *mapping, b *record.Batc
 	case r.Value.Value.Kind != record.Struct:
 		return f, false, fmt.Errorf("the value is %s and no row of table %s; use a converter that makes objects of it", kindName(r.Value.Value.Kind), t.quoted)
 	case m.flag >= 0 && isTrue(&r.Value.Value.Items[m.flag]):
-		if t.deleted < 0 && t.index(deletedField) < 0 {
+		if t.deleted < 0 && t.index(deletedField) < 0 || w.cfg.NoDeletes {
 			return f, true, nil
 		}
 		f.deleted = t.deleted >= 0
@@ -197,7 +236,7 @@ func (t *table) hasKey(m *mapping) error {
 func (w *Writer) skip(t *table) {
 	if !t.skips {
 		t.skips = true
-		w.log.Warn("deletes are left out: the table has no column that marks deleted rows", "table", t.name, "column", w.cfg.Deleted)
+		w.log.Warn("deletes are left out: the table has no column that marks deleted rows", "table", t.table, "column", w.cfg.Deleted)
 	}
 }
 
@@ -206,14 +245,17 @@ func (w *Writer) skip(t *table) {
 // range may be sent any number of times.
 func (w *Writer) Flush(ctx context.Context, r record.Range) error {
 	for _, t := range w.sorted() {
-		for n, b := range t.blocks {
-			if b.rows == 0 {
-				continue
+		if err := w.send(ctx, t, r, 0); err != nil {
+			return err
+		}
+		if len(t.waiting) > 0 {
+			sent := len(t.blocks)
+			w.release(t)
+			if err := w.fill(ctx, t, r.Partition); err != nil {
+				return err
 			}
-			fault.Point("sink.writing")
-			token := fmt.Sprintf("%s/%s/%d-%d-%d", r.ID, t.name, n, b.offsets[0], b.rows)
-			if err := w.insert(ctx, t, b, token); err != nil {
-				return refusal(err, r.Partition, b)
+			if err := w.send(ctx, t, r, sent); err != nil {
+				return err
 			}
 		}
 		w.release(t)
@@ -221,7 +263,29 @@ func (w *Writer) Flush(ctx context.Context, r record.Range) error {
 	return nil
 }
 
-// release forgets the rows of a range.
+// send sends the blocks of t, which are those of the range from the first on.
+func (w *Writer) send(ctx context.Context, t *table, r record.Range, first int) error {
+	for n, b := range t.blocks {
+		if b.rows == 0 {
+			continue
+		}
+		there, err := w.stored(ctx, t, r, b)
+		if err != nil {
+			return err
+		}
+		if there {
+			continue
+		}
+		fault.Point("sink.writing")
+		token := fmt.Sprintf("%s/%s/%d-%d-%d", r.ID, t.table, first+n, b.offsets[0], b.rows)
+		if err := w.insert(ctx, t, b, token); err != nil {
+			return refusal(err, r.Partition, b)
+		}
+	}
+	return nil
+}
+
+// release forgets the rows of a range that are in blocks.
 func (w *Writer) release(t *table) {
 	for _, b := range t.blocks {
 		b.release(w.spare)
