@@ -28,7 +28,7 @@ type Config struct {
 	DeleteEnabled bool     `yaml:"delete.enabled" doc:"delete the row of a tombstone, or of a record that the unwrap transform has marked with __deleted"`
 	Metadata      bool     `yaml:"metadata.columns" doc:"write the record's place into the columns _topic, _partition and _offset"`
 	Missing       string   `yaml:"upsert.missing.fields" values:"keep,null" doc:"what an upsert does to the columns that the record does not have: leave them alone, or set them to null"`
-	Placeholder   string   `yaml:"unavailable.value.placeholder" doc:"what the source writes for a large value that did not change: the column is left alone"`
+	Placeholder   string   `yaml:"unavailable.value.placeholder" doc:"what the source writes for a large value that did not change, or hex: and its octets; in each of its forms (text, base64, arrays, objects) the column is left alone"`
 	NullByte      string   `yaml:"null.byte" values:"dlq,fail,strip" doc:"what a NUL character in a text does, which PostgreSQL can not store: fail the record by errors.tolerance, stop the task, or drop the character"`
 	Timezone      string   `yaml:"db.timezone" alias:"use.time.zone" doc:"time zone of columns without one, such as UTC or Europe/Berlin"`
 
@@ -53,6 +53,7 @@ type Config struct {
 	noEffect
 
 	location         *time.Location
+	placeholder      []byte
 	include, exclude *regexp.Regexp
 }
 
@@ -93,6 +94,9 @@ func (c *Config) Validate(r *config.Report) {
 	c.validateKeys(r)
 	c.validateNames(r)
 	var err error
+	if c.placeholder, err = octetsOf(c.Placeholder); err != nil {
+		r.Errorf("unavailable.value.placeholder", "%v", err)
+	}
 	if c.location, err = time.LoadLocation(c.Timezone); err != nil {
 		c.location = time.UTC
 		r.Errorf("db.timezone", "%q is not a time zone; write a name such as UTC or Europe/Berlin", c.Timezone)

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -76,6 +75,12 @@ func (e *encoder) field(dst []byte, t *typ, s *record.Schema, v *record.Value) (
 		}
 	case arrayForm:
 		return e.array(dst, t, s, v)
+	case hstoreForm:
+		text, err := e.hstore(s, v)
+		if err != nil {
+			return dst, err
+		}
+		return appendEscaped(dst, text, e.strip)
 	}
 	text, err := e.characters(t, s, v)
 	if err != nil {
@@ -288,24 +293,4 @@ func (e *encoder) uuid(dst []byte, s *record.Schema, v *record.Value) ([]byte, e
 		return dst, fmt.Errorf("is not a UUID: it has %d hexadecimal digits, want 32", n)
 	}
 	return dst, nil
-}
-
-// placeholder recognizes what a source writes for a large value that an update has not changed.
-type placeholder struct {
-	text   []byte // the text itself
-	base64 []byte // a bytea's
-	array  []byte // a text array's, as JSON
-}
-
-// is says whether v stands for an unchanged value. It is asked for every cell of an upsert.
-func (p *placeholder) is(v *record.Value) bool {
-	switch v.Kind {
-	case record.String, record.Bytes:
-		return len(v.B) == len(p.text) && bytes.Equal(v.B, p.text) || len(v.B) == len(p.base64) && bytes.Equal(v.B, p.base64)
-	case record.JSON:
-		return len(v.B) == len(p.array) && bytes.Equal(v.B, p.array)
-	case record.Array:
-		return len(v.Items) == 1 && p.is(&v.Items[0])
-	}
-	return false
 }

@@ -27,6 +27,7 @@ const (
 	deadlockDetected      = "40P01"
 	lockNotAvailable      = "55P03"
 	readOnlyTransaction   = "25006"
+	internalError         = "XX000"
 )
 
 // class is what can be done about an error.
@@ -56,6 +57,9 @@ func classOf(err error) class {
 		return drift
 	case readOnlyTransaction: // a failed-over server's old primary
 		return transient
+	}
+	if e.Code == internalError && strings.HasPrefix(e.Where, "COPY ") && strings.Contains(e.Where, ", column ") {
+		return rejected // how types of extensions refuse a value that they can not read
 	}
 	switch e.Code[:2] {
 	case "22", "23", "44", "P0": // data, constraints, views with check option, RAISE in a trigger

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -20,7 +19,7 @@ type Writer struct {
 	position  position
 
 	encoder     encoder
-	placeholder placeholder
+	placeholder *placeholder
 	plans       map[shape]*plan
 	last        shape // of the record before, and its plan
 	lastPlan    *plan
@@ -31,19 +30,14 @@ type Writer struct {
 }
 
 func newWriter(s *Sink, p record.Partition) *Writer {
-	text := []byte(s.cfg.Placeholder)
 	return &Writer{
-		sink:      s,
-		partition: p,
-		position:  position{table: s.offsetsTable(), connector: s.connector, partition: p},
-		encoder:   encoder{strip: s.cfg.NullByte == "strip", location: s.cfg.location},
-		placeholder: placeholder{
-			text:   text,
-			base64: base64.StdEncoding.AppendEncode(nil, text),
-			array:  fmt.Appendf(nil, "[%q]", text),
-		},
-		plans:   map[shape]*plan{},
-		buffers: map[name]*buffer{},
+		sink:        s,
+		partition:   p,
+		position:    position{table: s.offsetsTable(), connector: s.connector, partition: p},
+		encoder:     encoder{strip: s.cfg.NullByte == "strip", location: s.cfg.location},
+		placeholder: newPlaceholder(s.cfg.placeholder),
+		plans:       map[shape]*plan{},
+		buffers:     map[name]*buffer{},
 	}
 }
 
