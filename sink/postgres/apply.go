@@ -2,8 +2,10 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -26,6 +28,32 @@ func (w *Writer) stages(ctx context.Context, c *conn, b *buffer) error {
 			if err := c.stage(ctx, g.set); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+var errTypesChanged = errors.New("the types of its columns have changed while rows waited for it; they are written again in their new form")
+
+// verify locks the table of b against a change of its types, and compares them with what its rows
+// were written for. The server would take eight octets of an integer for a float without an error.
+func (w *Writer) verify(ctx context.Context, c *conn, b *buffer) error {
+	if !slices.ContainsFunc(b.groups, func(g *group) bool { return g.binary && g.live > 0 }) {
+		return nil // text is read by what it says
+	}
+	table := b.table.name.String()
+	results, err := c.PgConn().Exec(ctx, "LOCK TABLE "+table+" IN ROW EXCLUSIVE MODE; SELECT concat_ws(':', attname, atttypid, atttypmod) FROM pg_attribute"+
+		" WHERE attrelid = "+literal(table)+"::regclass AND NOT attisdropped").ReadAll()
+	if err != nil {
+		return err
+	}
+	typed := map[string]bool{}
+	for _, r := range results[1].Rows {
+		typed[string(r[0])] = true
+	}
+	for _, g := range b.groups {
+		if g.binary && g.live > 0 && slices.ContainsFunc(g.set.columns, func(c *column) bool { return !typed[c.typed] }) {
+			return errTypesChanged
 		}
 	}
 	return nil

@@ -32,8 +32,9 @@ type column struct {
 	name     string
 	declared string // its type as SQL writes it: numeric(12,2)
 	typ      typ
-	required bool // not null, and without a default
-	identity bool // GENERATED … AS IDENTITY
+	typed    string // its name, the oid of its type and the type's modifier
+	required bool   // not null, and without a default
+	identity bool   // GENERATED … AS IDENTITY
 }
 
 // find is the column of a field: by its exact name, or else by its name in another case when that
@@ -168,7 +169,7 @@ WITH RECURSIVE base AS (
 	SELECT b.attnum, t.typbasetype, CASE WHEN b.typmod = -1 THEN t.typtypmod ELSE b.typmod END
 	FROM base b JOIN pg_type t ON t.oid = b.typid WHERE t.typtype = 'd'
 )
-SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.atthasdef, a.attidentity <> '',
+SELECT a.attname::text, concat_ws(':', a.attname, a.atttypid, a.atttypmod), format_type(a.atttypid, a.atttypmod), a.attnotnull, a.atthasdef, a.attidentity <> '',
 	t.typname::text, t.typtype = 'e', b.typmod, t.typcategory = 'A' AND e.oid IS NOT NULL, coalesce(e.typname::text, '')
 FROM base b
 JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = b.attnum
@@ -187,7 +188,7 @@ func (t *table) readColumns(ctx context.Context, c *conn, oid uint32) error {
 		var notNull, hasDefault, enum, array bool
 		var typname, elem string
 		var mod int32
-		if err := rows.Scan(&col.name, &col.declared, &notNull, &hasDefault, &col.identity, &typname, &enum, &mod, &array, &elem); err != nil {
+		if err := rows.Scan(&col.name, &col.typed, &col.declared, &notNull, &hasDefault, &col.identity, &typname, &enum, &mod, &array, &elem); err != nil {
 			return err
 		}
 		col.required = notNull && !hasDefault && !col.identity

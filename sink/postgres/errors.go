@@ -27,6 +27,8 @@ const (
 	deadlockDetected      = "40P01"
 	lockNotAvailable      = "55P03"
 	readOnlyTransaction   = "25006"
+	invalidBinary         = "22P03"
+	protocolViolation     = "08P01"
 	internalError         = "XX000"
 )
 
@@ -47,6 +49,9 @@ func classOf(err error) class {
 	if connect.IsPermanent(err) {
 		return permanent
 	}
+	if errors.Is(err, errTypesChanged) {
+		return drift
+	}
 	if !errors.As(err, &e) || len(e.Code) != 5 {
 		return transient
 	}
@@ -57,6 +62,9 @@ func classOf(err error) class {
 		return drift
 	case readOnlyTransaction: // a failed-over server's old primary
 		return transient
+	}
+	if (e.Code == invalidBinary || e.Code == protocolViolation) && strings.HasPrefix(e.Where, "COPY ") {
+		return drift // a column has another type than when its binary form was chosen
 	}
 	if e.Code == internalError && strings.HasPrefix(e.Where, "COPY ") && strings.Contains(e.Where, ", column ") {
 		return rejected // how types of extensions refuse a value that they can not read
