@@ -34,7 +34,8 @@ type column struct {
 	typ      typ
 	typed    string // its name, the oid of its type and the type's modifier
 	required bool   // not null, and without a default
-	identity bool   // GENERATED … AS IDENTITY
+	nullable bool
+	identity bool // GENERATED … AS IDENTITY
 }
 
 // find is the column of a field: by its exact name, or else by its name in another case when that
@@ -191,6 +192,7 @@ func (t *table) readColumns(ctx context.Context, c *conn, oid uint32) error {
 		if err := rows.Scan(&col.name, &col.typed, &col.declared, &notNull, &hasDefault, &col.identity, &typname, &enum, &mod, &array, &elem); err != nil {
 			return err
 		}
+		col.nullable = !notNull
 		col.required = notNull && !hasDefault && !col.identity
 		switch {
 		case array:

@@ -65,7 +65,7 @@ func (c *Config) tableOf(topic string) name {
 	if !dotted {
 		schema, table = "", format
 	}
-	n := name{schema: c.expand(schema, topic), table: c.expand(table, topic)}
+	n := name{schema: c.expand(schema, topic), table: styled(c.TableStyle, c.expand(table, topic))}
 	if c.Normalize {
 		n = name{schema: normalize(n.schema), table: normalize(n.table)}
 	}

@@ -65,7 +65,7 @@ func (g *target) config(settings string) *Config {
 func decode(settings string) (*Config, config.Problems) {
 	section := &config.Section{Path: "connectors.test"}
 	for i, line := range strings.Split(settings, "\n") {
-		key, value, ok := strings.Cut(strings.TrimSpace(line), ": ")
+		key, value, ok := strings.Cut(strings.TrimLeft(line, " \t"), ": ")
 		if ok {
 			section.Entries = append(section.Entries, config.Entry{Key: key, Raw: value, Value: value, Pos: config.Pos{File: "test.yaml", Line: i, Col: 1}})
 		}

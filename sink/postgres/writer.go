@@ -25,8 +25,9 @@ type Writer struct {
 	lastPlan    *plan
 	version     int64 // of the catalog that the plans were made by
 	buffers     map[name]*buffer
-	key, merged []byte // scratch
-	offset      int64  // of the record at hand
+	key, merged []byte          // scratch
+	offset      int64           // of the record at hand
+	settled     map[string]bool // columns of which it was said that out.of.range changes their values
 }
 
 func newWriter(s *Sink, p record.Partition) *Writer {
@@ -38,19 +39,19 @@ func newWriter(s *Sink, p record.Partition) *Writer {
 		placeholder: newPlaceholder(s.cfg.placeholder),
 		plans:       map[shape]*plan{},
 		buffers:     map[name]*buffer{},
+		settled:     map[string]bool{},
 	}
 }
 
 // Write encodes the records into the buffers of their tables. It talks to the server only when a
 // record has a schema that was not seen before.
 func (w *Writer) Write(ctx context.Context, b *record.Batch) error {
-	if v := w.sink.catalog.version.Load(); v != w.version {
-		// A table has changed: its plans are made anew. Waiting rows stay as they are.
-		clear(w.plans)
-		w.lastPlan, w.version = nil, v
-	}
+	w.refresh()
 	for i := range b.Records {
 		err := w.write(ctx, &b.Records[i])
+		if err != nil && w.sink.cfg.Widen {
+			err = w.widened(ctx, &b.Records[i], err)
+		}
 		if err == nil {
 			continue
 		}
@@ -61,6 +62,14 @@ func (w *Writer) Write(ctx context.Context, b *record.Batch) error {
 		b.Fail(i, err)
 	}
 	return nil
+}
+
+// refresh has the plans made anew when a table has changed. Waiting rows stay as they are.
+func (w *Writer) refresh() {
+	if v := w.sink.catalog.version.Load(); v != w.version {
+		clear(w.plans)
+		w.lastPlan, w.version = nil, v
+	}
 }
 
 func (w *Writer) write(ctx context.Context, r *record.Record) error {
@@ -209,6 +218,9 @@ func (w *Writer) keyOf(p *plan, r *record.Record) error {
 }
 
 func (c *cell) refuse(p *plan, err error) error {
+	if e, ok := err.(*rangeError); ok { // and not that of an array's element
+		err = &misfit{e, p.table, c.column}
+	}
 	return unfitf("column %q of table %s (%s): %w", c.column.name, p.table, c.column.declared, err)
 }
 
@@ -227,6 +239,7 @@ func (w *Writer) line(p *plan, r *record.Record) (*group, int, error) {
 			return w.partial(p, r)
 		}
 		var err error
+		before := len(text)
 		switch {
 		case g.binary && v.Kind == record.Null:
 			text = append(text, binaryNull...)
@@ -235,6 +248,7 @@ func (w *Writer) line(p *plan, r *record.Record) (*group, int, error) {
 		default:
 			if i > 0 {
 				text = append(text, '\t')
+				before++
 			}
 			if v.Kind == record.Null {
 				text = append(text, null...)
@@ -243,7 +257,9 @@ func (w *Writer) line(p *plan, r *record.Record) (*group, int, error) {
 			}
 		}
 		if err != nil {
-			return nil, 0, c.refuse(p, err)
+			if text, err = w.instead(p, c, text[:before], err); err != nil {
+				return nil, 0, c.refuse(p, err)
+			}
 		}
 	}
 	if !g.binary {
@@ -254,12 +270,28 @@ func (w *Writer) line(p *plan, r *record.Record) (*group, int, error) {
 	return g, start, nil
 }
 
+// instead appends what out.of.range has in place of a value that was refused with cause.
+func (w *Writer) instead(p *plan, c *cell, text []byte, cause error) ([]byte, error) {
+	v, ok := w.settle(p, c, cause)
+	switch {
+	case !ok:
+		return text, cause
+	case p.group.binary && v.Kind == record.Null:
+		return append(text, binaryNull...), nil
+	case p.group.binary:
+		return w.encoder.octets(text, &c.column.typ, nil, &v)
+	case v.Kind == record.Null:
+		return append(text, null...), nil
+	}
+	return w.encoder.field(text, &c.column.typ, nil, &v)
+}
+
 // partial is line for a record with large values that have not changed: its row has no column
 // for them, so that the stored values stay.
 func (w *Writer) partial(p *plan, r *record.Record) (*group, int, error) {
 	left := *p
 	left.cells = slices.DeleteFunc(slices.Clone(p.cells), func(c cell) bool {
-		return c.from == fromValue && w.placeholder.is(&r.Value.Value.Items[c.at])
+		return c.from == fromValue && w.placeholder.is(c.filled(&r.Value.Value))
 	})
 	if len(left.cells) == 0 {
 		return nil, 0, unfitf("no column of table %s would get a value", p.table)
