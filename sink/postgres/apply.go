@@ -76,6 +76,12 @@ func (c *conn) stage(ctx context.Context, set *columnSet) error {
 // apply writes the deletes of b and then its rows: by then no key has both an older row to
 // delete and a newer one to keep.
 func (w *Writer) apply(ctx context.Context, c *conn, b *buffer) error {
+	if err := c.truncate(ctx, b); err != nil {
+		return err
+	}
+	if err := w.verify(ctx, c, b); err != nil {
+		return err
+	}
 	for _, s := range w.steps(b) {
 		if err := s.all(ctx, c, w.sink.cfg.BatchSize); err != nil {
 			return err
@@ -84,10 +90,20 @@ func (w *Writer) apply(ctx context.Context, c *conn, b *buffer) error {
 	return nil
 }
 
+// truncate empties the table of b where a truncation of its source says so.
+func (c *conn) truncate(ctx context.Context, b *buffer) error {
+	if !b.truncated {
+		return nil
+	}
+	_, err := c.Exec(ctx, "TRUNCATE "+b.table.name.String())
+	return err
+}
+
 // step is rows of one table that are written in the same way.
 type step struct {
 	rows  *group
 	stage bool     // through the staging table of the rows' set
+	used  bool     // a step before has used it: the deletes of a table that has only its key's columns
 	sql   []string // what is done with the staging table
 }
 
@@ -104,7 +120,7 @@ func (w *Writer) steps(b *buffer) []step {
 		if w.sink.cfg.InsertMode == "insert" {
 			steps = append(steps, step{rows: g})
 		} else {
-			steps = append(steps, step{rows: g, stage: true, sql: writeSQL(w.sink.cfg.InsertMode, g.set, b.key)})
+			steps = append(steps, step{rows: g, stage: true, used: g.set == b.key && len(steps) > 0, sql: writeSQL(w.sink.cfg.InsertMode, g.set, b.key)})
 		}
 	}
 	return steps
@@ -140,7 +156,7 @@ func (s *step) run(ctx context.Context, c *conn, from, to int) error {
 		return c.copy(ctx, set.table.name.String(), set, lines)
 	}
 	stage := c.stages[set]
-	if from > 0 {
+	if from > 0 || s.used {
 		// What this transaction has already put there.
 		if _, err := c.Exec(ctx, "TRUNCATE "+stage); err != nil {
 			return err

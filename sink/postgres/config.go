@@ -30,6 +30,7 @@ type Config struct {
 	Text          string   `yaml:"string.output.value.column.name" doc:"column of a value that is not an object with fields, such as a text or a number"`
 	Timestamps    []string `yaml:"timestamp.fields.list" doc:"fields that hold a moment as an integer without a schema that says so, counted from 1970"`
 	Precision     string   `yaml:"timestamp.precision.mode" values:"milliseconds,microseconds,nanoseconds" doc:"unit of the fields in timestamp.fields.list; a timestamp has microseconds, to which nanoseconds are rounded"`
+	Truncate      bool     `yaml:"truncate.enabled" doc:"empty the table when its source was truncated (op t of an envelope); the topic should have one partition, or rows of the others may be emptied too early or too late"`
 	Metadata      bool     `yaml:"metadata.columns" doc:"write the record's place into the columns _topic, _partition and _offset"`
 	Missing       string   `yaml:"upsert.missing.fields" values:"keep,null" doc:"what an upsert does to the columns that the record does not have: leave them alone, or set them to null"`
 	Placeholder   string   `yaml:"unavailable.value.placeholder" doc:"what the source writes for a large value that did not change, or hex: and its octets; in each of its forms (text, base64, arrays, objects) the column is left alone"`
@@ -43,7 +44,7 @@ type Config struct {
 	Widen      bool   `yaml:"auto.evolve.widen" doc:"give a column a wider type when a value does not fit: smallint and integer become bigint or numeric, numeric and varchar get more room, real becomes double precision"`
 	Evolution  string `yaml:"schema.evolution" values:"none,validate-only,basic" doc:"basic is auto.create and auto.evolve together; none and validate-only change no table: a field without a column stops the task, and the error has the statement that would add it"`
 
-	TableFormat  string            `yaml:"table.name.format" alias:"collection.name.format" doc:"table for a topic, with its schema before a dot; ${topic} is the topic with dots made underscores, ${schema} and ${table} are the topic's last two parts"`
+	TableFormat  string            `yaml:"table.name.format" alias:"collection.name.format" doc:"table for a topic, with its schema before a dot; ${topic} is the topic with dots made underscores, ${schema} and ${table} are the topic's last two parts, ${source.schema} and the like are fields of the envelope's source block, or what the unwrap transform has added of it"`
 	TableMapping map[string]string `yaml:"topics.to.tables.mapping" doc:"tables of single topics, topic:table, which come before table.name.format"`
 	Normalize    bool              `yaml:"table.name.normalize" doc:"make every character of a table name that is not a letter, a digit or _ an underscore"`
 	TableStyle   string            `yaml:"collection.naming.strategy" values:"default,snake,camel,lower,upper" doc:"style that the names of tables are brought into; default takes them as they are"`
@@ -153,7 +154,7 @@ func (c *Config) validateKeys(r *config.Report) {
 // validateNames checks how topics become tables and fields become columns.
 func (c *Config) validateNames(r *config.Report) {
 	if bad := unknownVariable(c.TableFormat); bad != "" {
-		r.Errorf("table.name.format", "%s is not a variable; write ${topic}, ${schema} or ${table}", bad)
+		r.Errorf("table.name.format", "%s is not a variable; write ${topic}, ${schema}, ${table} or ${source.table}", bad)
 	}
 	for key, list := range map[string][]string{"field.include.list": c.Include, "field.exclude.list": c.Exclude} {
 		if _, err := anyOf(list); err != nil {

@@ -17,6 +17,7 @@ func TestConfigProblems(t *testing.T) {
 		{"fields without mode", url + "pk.fields: id", "pk.fields: has no meaning with pk.mode none"},
 		{"two kafka fields", url + "pk.mode: kafka\npk.fields: a,b", "names 2 columns"},
 		{"variable", url + "table.name.format: ${tpoic}", "table.name.format: ${tpoic} is not a variable"},
+		{"source variable", url + "table.name.format: ${source.}", "${source.} is not a variable"},
 		{"regex", url + "field.exclude.list: (", "field.exclude.list: \"(\" is not a regular expression"},
 		{"zone", url + "db.timezone: Mars/Base", `db.timezone: "Mars/Base" is not a time zone`},
 		{"both lists", url + "field.include.list: a\nfield.exclude.list: b", "remove one of them"},
@@ -92,7 +93,7 @@ func TestTableOf(t *testing.T) {
 		if err := problems.Err(); err != nil {
 			t.Fatal(err)
 		}
-		if got := c.tableOf(test.topic).String(); got != test.want {
+		if got := c.tableOf(test.topic, nil).String(); got != test.want {
 			t.Errorf("%q of %s: got %s, want %s", test.settings, test.topic, got, test.want)
 		}
 	}

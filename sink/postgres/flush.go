@@ -75,11 +75,7 @@ func (w *Writer) transact(ctx context.Context, r record.Range) error {
 		}
 	}
 	for _, b := range tables {
-		err := w.verify(ctx, c, b)
-		if err == nil {
-			err = w.apply(ctx, c, b)
-		}
-		if err != nil {
+		if err := w.apply(ctx, c, b); err != nil {
 			return rolledBack(ctx, tx, w.sink.explain(fmt.Sprintf("write table %s", b.table.name), err))
 		}
 	}

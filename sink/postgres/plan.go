@@ -87,6 +87,7 @@ type plan struct {
 
 // shape is what a plan is made for.
 type shape struct {
+	table      name
 	topic      string
 	key, value *record.Schema
 	tombstone  bool
@@ -145,9 +146,6 @@ func (w *Writer) valueFields(r *record.Record) ([]field, error) {
 	if r.Value.Value.Kind != record.Struct || s == nil {
 		return []field{{name: w.sink.cfg.Text, from: fromValue, at: wholeValue, schema: s, sample: r.Value.Value.Kind}}, nil
 	}
-	if s.Index("op") >= 0 && s.Index("source") >= 0 && s.Index("after") >= 0 {
-		return nil, connect.Permanent(errors.New("the values are Debezium envelopes; add the transform io.debezium.transforms.ExtractNewRecordState to this connector, or to the source"))
-	}
 	return structFields(fromValue, r.Value), nil
 }
 
@@ -170,7 +168,7 @@ func placeFields(names []string, key bool) []field {
 // keyFields are the fields of the primary key, by pk.mode and pk.fields.
 func (w *Writer) keyFields(r *record.Record, value []field) ([]field, error) {
 	cfg := w.sink.cfg
-	keyNames := cfg.keyFields(cfg.tableOf(r.Topic))
+	keyNames := cfg.keyFields(w.table)
 	var of []field
 	switch cfg.KeyMode {
 	case "none":
@@ -224,7 +222,7 @@ func (w *Writer) makePlan(ctx context.Context, r *record.Record) (*plan, error) 
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{table: w.sink.cfg.tableOf(r.Topic), deleted: -1}
+	p := &plan{table: w.table, deleted: -1}
 	tombstone := r.Value.Value.Kind == record.Null
 	if r.Value.Value.Kind == record.Struct && w.sink.cfg.DeleteEnabled {
 		p.deleted = r.Value.Schema.Index(deletedField)

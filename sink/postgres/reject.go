@@ -39,6 +39,9 @@ func (w *Writer) reject(ctx context.Context, cause error) error {
 	if _, err = tx.Exec(ctx, "SET CONSTRAINTS ALL IMMEDIATE"); err == nil {
 		for _, b := range tables {
 			search.table = b.table.name
+			if err = c.truncate(ctx, b); err != nil {
+				break
+			}
 			if err = w.verify(ctx, c, b); err != nil {
 				break
 			}

@@ -53,7 +53,10 @@ func (s *Sink) Check(ctx context.Context) error {
 // Open starts the writer of one partition. Only a writer that keeps its offsets in the database
 // is a connect.Starter.
 func (s *Sink) Open(ctx context.Context, p record.Partition) (connect.Writer, error) {
-	w := newWriter(s, p)
+	w, err := newWriter(s, p)
+	if err != nil {
+		return nil, err
+	}
 	if s.cfg.Offsets == "kafka" {
 		return w, nil
 	}

@@ -371,6 +371,17 @@ func testAbsentFields(t *testing.T, tags string) {
 	g.want("SELECT name, doc, tags FROM orders WHERE id = 2", `{"doc": "d", "name": "m", "tags": ["y", "z"]}`)
 }
 
+// TestOnlyKeyColumns: such a table stages its deletes and its rows in the same columns.
+func TestOnlyKeyColumns(t *testing.T) {
+	for _, mode := range []string{"upsert", "ignore"} {
+		g := newTarget(t)
+		g.exec("CREATE TABLE orders (id int PRIMARY KEY)", "INSERT INTO orders VALUES (1), (2)")
+		p := g.open(g.sink(upsert + "insert.mode: " + mode))
+		p.put(tombstone(1), [2]string{key(3), `{"id":3}`}, tombstone(4))
+		g.want("SELECT array_agg(id ORDER BY id) AS ids FROM orders", `{"ids": [2, 3]}`)
+	}
+}
+
 func TestMissingFieldsAsNull(t *testing.T) {
 	g := newTarget(t)
 	g.exec("CREATE TABLE orders (id int PRIMARY KEY, name text, note text)", "INSERT INTO orders VALUES (1, 'a', 'b')")

@@ -124,7 +124,7 @@ func (p *plan) isKey(c *column) bool {
 
 // widened is the result of writing r once more, when its refusal with cause is that a column is
 // too narrow.
-func (w *Writer) widened(ctx context.Context, r *record.Record, cause error) error {
+func (w *Writer) widened(ctx context.Context, b *record.Batch, r *record.Record, cause error) error {
 	var m *misfit
 	if !errors.As(cause, &m) || m.wider == "" {
 		return cause
@@ -133,7 +133,7 @@ func (w *Writer) widened(ctx context.Context, r *record.Record, cause error) err
 		return err
 	}
 	w.refresh()
-	return w.write(ctx, r)
+	return w.write(ctx, b, r)
 }
 
 var errWidened = errors.New("was widened while rows waited for it; they are written again in their new form")

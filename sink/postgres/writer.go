@@ -25,12 +25,17 @@ type Writer struct {
 	lastPlan    *plan
 	version     int64 // of the catalog that the plans were made by
 	buffers     map[name]*buffer
-	key, merged []byte          // scratch
-	offset      int64           // of the record at hand
+	key, merged []byte // scratch
+	offset      int64  // of the record at hand
+	envelopes   *envelopes
+	table       name   // of the record at hand
+	topic       string // the last one, and its table
+	topicTable  name
 	settled     map[string]bool // columns of which it was said that out.of.range changes their values
 }
 
-func newWriter(s *Sink, p record.Partition) *Writer {
+func newWriter(s *Sink, p record.Partition) (*Writer, error) {
+	envelopes, err := newEnvelopes()
 	return &Writer{
 		sink:        s,
 		partition:   p,
@@ -40,7 +45,8 @@ func newWriter(s *Sink, p record.Partition) *Writer {
 		plans:       map[shape]*plan{},
 		buffers:     map[name]*buffer{},
 		settled:     map[string]bool{},
-	}
+		envelopes:   envelopes,
+	}, err
 }
 
 // Write encodes the records into the buffers of their tables. It talks to the server only when a
@@ -48,9 +54,9 @@ func newWriter(s *Sink, p record.Partition) *Writer {
 func (w *Writer) Write(ctx context.Context, b *record.Batch) error {
 	w.refresh()
 	for i := range b.Records {
-		err := w.write(ctx, &b.Records[i])
+		err := w.write(ctx, b, &b.Records[i])
 		if err != nil && w.sink.cfg.Widen {
-			err = w.widened(ctx, &b.Records[i], err)
+			err = w.widened(ctx, b, &b.Records[i], err)
 		}
 		if err == nil {
 			continue
@@ -72,10 +78,22 @@ func (w *Writer) refresh() {
 	}
 }
 
-func (w *Writer) write(ctx context.Context, r *record.Record) error {
+func (w *Writer) write(ctx context.Context, b *record.Batch, r *record.Record) error {
 	tombstone := r.Value.Value.Kind == record.Null
-	if tombstone && (!w.sink.cfg.DeleteEnabled || w.sink.cfg.KeyMode != "record_key") {
-		return nil // nothing is to be written, and nothing can be deleted
+	if tombstone && (!w.sink.cfg.DeleteEnabled || w.sink.cfg.KeyMode != "record_key" || w.sink.cfg.bySource()) {
+		// Nothing is to be written, and nothing can be deleted, or it is not known where: then the
+		// record before, with the row that is gone, has deleted it.
+		b.Skip()
+		return nil
+	}
+	if r.Value.Value.Kind == record.Struct && r.Value.Schema != nil {
+		if e := w.envelopes.of(r.Value.Schema); e != nil {
+			return w.change(ctx, b, r, e)
+		}
+	}
+	var err error
+	if w.table, err = w.target(r, record.Datum{}); err != nil {
+		return err
 	}
 	p, err := w.planFor(ctx, r, tombstone)
 	if err != nil || p.buffer == nil {
@@ -95,7 +113,7 @@ func marked(v *record.Value) bool {
 
 // planFor is the plan for records like r.
 func (w *Writer) planFor(ctx context.Context, r *record.Record, tombstone bool) (*plan, error) {
-	s := shape{topic: r.Topic, key: r.Key.Schema, value: r.Value.Schema, tombstone: tombstone}
+	s := shape{table: w.table, topic: r.Topic, key: r.Key.Schema, value: r.Value.Schema, tombstone: tombstone}
 	p := w.lastPlan
 	if p == nil || s != w.last {
 		p = w.plans[s]
