@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"golang.org/x/sync/errgroup"
 )
 
 const flatColumns = "user_id bigint, session_id bigint, quantity int, status int, price float8, kind text, city text, agent text, url text"
@@ -62,8 +61,8 @@ func flatTable(ctx context.Context, e *engines, table, key string) (*pgx.Conn, e
 	return conn, err
 }
 
-// barePostgres is the rows a second of pgx, with one connection for each partition and as many
-// rows in a transaction as connectd's default.
+// barePostgres is the rows a second of pgx on one connection, with as many rows in a
+// transaction as connectd's default.
 func barePostgres(ctx context.Context, e *engines, n int, upsert bool) (perSecond float64, err error) {
 	table, key := e.name("bare"), ""
 	if upsert {
@@ -76,20 +75,13 @@ func barePostgres(ctx context.Context, e *engines, n int, upsert bool) (perSecon
 	if err != nil {
 		return 0, err
 	}
-	conns := make([]*pgx.Conn, partitions)
-	for i := range conns {
-		if conns[i], err = pgx.Connect(ctx, e.postgres.DSN(table)); err != nil {
-			return 0, err
-		}
-		defer conns[i].Close(ctx)
+	conn, err := pgx.Connect(ctx, e.postgres.DSN(table))
+	if err != nil {
+		return 0, err
 	}
+	defer conn.Close(ctx)
 	started := time.Now()
-	group, ctx := errgroup.WithContext(ctx)
-	for i, conn := range conns {
-		share := rows[i*n/partitions : (i+1)*n/partitions]
-		group.Go(func() error { return bareCopy(ctx, conn, table, share, upsert) })
-	}
-	err = group.Wait()
+	err = bareCopy(ctx, conn, table, rows, upsert)
 	return float64(n) / time.Since(started).Seconds(), err
 }
 

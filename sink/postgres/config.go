@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"connectd/config"
+	"connectd/connect"
 )
 
 // Config is what may be set on a postgres-sink. The names are those of Confluent's and Debezium's
@@ -197,3 +198,10 @@ func (c *Config) writes(topic, field string) bool {
 	}
 	return c.exclude == nil || !c.exclude.MatchString(field) && !c.exclude.MatchString(qualified)
 }
+
+// linger is linger.ms where it is not written: a transaction of a few rows costs PostgreSQL
+// little, so rows need not wait for others as long as where each flush leaves a part or an object.
+const linger = 200 * time.Millisecond
+
+// Batching is what the runtime takes for its defaults.
+func (c *Config) Batching() connect.Batching { return connect.Batching{Linger: linger} }

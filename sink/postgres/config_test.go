@@ -149,3 +149,11 @@ func TestFieldsToWrite(t *testing.T) {
 		}
 	}
 }
+
+func TestBatching(t *testing.T) {
+	c := &Config{}
+	c.Defaults()
+	if b := c.Batching(); b.Linger != linger || b.Rows != 0 || b.Bytes != 0 {
+		t.Errorf("got %+v, want %v and the runtime's own", b, linger)
+	}
+}
