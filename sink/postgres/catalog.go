@@ -20,10 +20,11 @@ const maxIdentifier = 63
 // table is what the catalog said about a table when it was read. It does not change; a changed
 // table is read again.
 type table struct {
-	name    name
-	columns []*column
-	binary  bool       // every column has a binary form that we know
-	unique  [][]string // columns of each unique index that ON CONFLICT may name, the primary key first
+	name      name
+	columns   []*column
+	generated []string   // columns that PostgreSQL computes
+	binary    bool       // every column has a binary form that we know
+	unique    [][]string // columns of each unique index that ON CONFLICT may name, the primary key first
 }
 
 // column is one column that may be written.
@@ -146,6 +147,10 @@ func (k *catalog) read(ctx context.Context, c *conn, n name) (*table, error) {
 		return nil, connect.Permanent(fmt.Errorf("%s is not a table but a %s; write to its table, named in topics.to.tables.mapping", n, kinds[kind]))
 	}
 	t := &table{name: n, binary: true}
+	const generated = "SELECT coalesce(array_agg(attname::text), '{}') FROM pg_attribute WHERE attrelid = $1 AND attgenerated <> '' AND NOT attisdropped"
+	if err := c.QueryRow(ctx, generated, oid).Scan(&t.generated); err != nil {
+		return nil, err
+	}
 	if err := t.readColumns(ctx, c, oid); err != nil {
 		return nil, err
 	}

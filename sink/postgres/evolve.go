@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -98,6 +99,9 @@ func (s *Sink) evolve(ctx context.Context, c *conn, t *table, fields []field) er
 	for _, f := range fields {
 		if f.from == fromValue && f.at == wholeValue {
 			return unfitf("the value is not an object with fields, and table %s has no column %q for it; name one in string.output.value.column.name", t.name, f.name)
+		}
+		if slices.Contains(t.generated, s.cfg.columnOf(&f)) {
+			return connect.Permanent(fmt.Errorf("column %q of table %s is generated: PostgreSQL computes it and takes no value; leave field %q out with field.exclude.list", s.cfg.columnOf(&f), t.name, f.name))
 		}
 		if f.key {
 			return connect.Permanent(fmt.Errorf("table %s has no column %q, which is part of the key; a key's column can not be added to a table that has rows", t.name, f.name))
