@@ -26,7 +26,7 @@ type Config struct {
 	InsertMode    string   `yaml:"insert.mode" values:"insert,upsert,update,ignore" doc:"what a record does: add a row, add or replace it by key, change an existing row only, or add it unless it is there"`
 	KeyMode       string   `yaml:"pk.mode" alias:"primary.key.mode" values:"none,kafka,record_key,record_value" doc:"where the primary key's columns come from: nowhere, the record's topic, partition and offset, its key, or fields of its value"`
 	KeyFields     []string `yaml:"pk.fields" alias:"primary.key.fields" doc:"names of the primary key's columns; empty takes all fields of the key (record_key) or of the value (record_value); after table: those of one table, as in id,orders:id,region"`
-	DeleteEnabled bool     `yaml:"delete.enabled" doc:"delete the row of a tombstone, or of a record that the unwrap transform has marked with __deleted"`
+	DeleteEnabled bool     `yaml:"delete.enabled" doc:"delete the row of a tombstone, of an envelope with op d, or of a record that the unwrap transform has marked with __deleted"`
 	NullToDefault bool     `yaml:"replace.null.with.default" doc:"write the default of the record's schema where the value is null: the incumbents' default, ours is off because the null is lost"`
 	Text          string   `yaml:"string.output.value.column.name" doc:"column of a value that is not an object with fields, such as a text or a number"`
 	Timestamps    []string `yaml:"timestamp.fields.list" doc:"fields that hold a moment as an integer without a schema that says so, counted from 1970"`
