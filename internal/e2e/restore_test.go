@@ -15,6 +15,7 @@ import (
 
 // TestRestoredTarget: the target is put back to an earlier state while the sink runs, as the
 // restore of a dump does. The offsets go back with the rows, and what is missing is written again.
+// Then the topic is deleted and created again.
 func TestRestoredTarget(t *testing.T) {
 	for _, mode := range []string{"insert", "upsert"} {
 		t.Run(mode, func(t *testing.T) { testRestored(t, mode) })
@@ -57,13 +58,15 @@ connectors:
     insert.mode: %[4]s
     pk.mode: %[5]s
     linger.ms: 20
+    on.topic.recreated: reset
 `, broker.Brokers, topic, target.DSN(database), mode, map[string]string{"insert": "none", "upsert": "record_key"}[mode]))
-	producer, err := kafka.NewProducer(settings, slog.New(slog.DiscardHandler))
-	must(t, err)
-	defer producer.Close()
 	produced := 0
 	produce := func(n int) {
 		t.Helper()
+		// A producer keeps to the topic that it knows, also when it is created anew.
+		producer, err := kafka.NewProducer(settings, slog.New(slog.DiscardHandler))
+		must(t, err)
+		defer producer.Close()
 		var messages []kafka.Message
 		for range n {
 			produced++
@@ -102,6 +105,18 @@ connectors:
 	// And while no sink runs.
 	d.terminate()
 	exec(restore)
+	d.start()
+	await()
+	// Another topic of the same name: its offsets begin anew, and the stored one means nothing.
+	d.terminate()
+	must(t, admin.DeleteTopic(t.Context(), topic))
+	(&world{t: t}).poll(t.Context(), func() string {
+		if err := admin.EnsureTopic(t.Context(), topic, kafka.TopicSpec{Partitions: 2, Replication: 1}); err != nil {
+			return err.Error() // while the deletion is under way
+		}
+		return ""
+	})
+	produce(40)
 	d.start()
 	await()
 }

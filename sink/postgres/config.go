@@ -59,6 +59,7 @@ type Config struct {
 	Retries       int           `yaml:"max.retries" alias:"flush.max.retries" doc:"how often a transaction that lost a conflict with another one (deadlock, lock timeout) is tried again in place; everything that heals by waiting is retried without end by the task's restarts"`
 	RetryBackoff  time.Duration `yaml:"retry.backoff.ms" alias:"flush.retry.delay.ms" doc:"pause before it is tried again"`
 	Offsets       string        `yaml:"offsets.storage" values:"target,kafka" doc:"where the position is kept: with the rows, in one transaction (exactly once), or in the consumer group only (at least once)"`
+	Recreated     string        `yaml:"on.topic.recreated" values:"fail,reset" doc:"what to do when a topic was deleted and created again, so that the stored offset is that of another one: stop, or read the new topic from its start"`
 	OffsetsSchema string        `yaml:"offsets.schema" doc:"schema of the table _connectd_offsets; empty is the first one of the role's search_path"`
 
 	noEffect
@@ -91,7 +92,7 @@ func (c *Config) Defaults() {
 		Text: "record_value", Precision: "microseconds", TableStyle: "default", ColumnStyle: "default",
 		Evolution: "none", TableFormat: "${topic}", Quote: "always",
 		BatchSize: 100_000, Retries: 10, RetryBackoff: 3 * time.Second,
-		Offsets: "target", location: time.UTC,
+		Offsets: "target", Recreated: "fail", location: time.UTC,
 	}
 }
 

@@ -331,11 +331,24 @@ var _ connect.Starter = (*exactWriter)(nil)
 
 // Start claims the partition. From here on a flush of an earlier owner finds nothing to move.
 func (w *exactWriter) Start(ctx context.Context) (next int64, ok bool, err error) {
+	id, err := w.sink.idOf(ctx, w.partition.Topic)
+	if err != nil {
+		return 0, false, err
+	}
 	c, err := w.sink.pool.acquire(ctx)
 	if err != nil {
 		return 0, false, err
 	}
 	defer w.sink.pool.release(c)
-	next, ok, err = w.position.claim(ctx, c)
-	return next, ok, w.sink.explain(fmt.Sprintf("claim %s in %s", w.partition, w.position.table), err)
+	doing := fmt.Sprintf("claim %s in %s", w.partition, w.position.table)
+	next, ok, of, err := w.position.claim(ctx, c, id)
+	if err != nil || id == "" || of == id {
+		return next, ok, w.sink.explain(doing, err)
+	}
+	if w.sink.cfg.Recreated == "fail" {
+		return 0, false, connect.Permanent(fmt.Errorf("topic %q was deleted and created again: %s has offset %d of the earlier one for partition %d; to read the new one from its start write on.topic.recreated: reset",
+			w.partition.Topic, w.position.table, next, w.partition.ID))
+	}
+	w.sink.log.Warn("the topic was deleted and created again; it is read from its start", "partition", w.partition.String(), "offset", next)
+	return 0, true, w.sink.explain(doing, w.position.recreated(ctx, c, id))
 }
