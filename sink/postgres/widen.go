@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/big"
 	"math/bits"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
@@ -114,12 +115,7 @@ func (w *Writer) settle(p *plan, c *cell, err error) (v record.Value, ok bool) {
 }
 
 func (p *plan) isKey(c *column) bool {
-	for i := range p.key {
-		if p.key[i].column == c {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.key, func(k cell) bool { return k.column == c })
 }
 
 // widened is the result of writing r once more, when its refusal with cause is that a column is
