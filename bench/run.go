@@ -49,8 +49,8 @@ var measurements = []measurement{
 	{"jsonl", measureFile("jsonl", jsonRow, parseJSON)},
 	{"api", measureAPI},
 	{"clickhouse", measureClickHouse},
-	{"postgres-append", measureSink(postgresAppend)},
-	{"postgres-upsert", measureSink(postgresUpsert)},
+	{"postgres-append", measurePostgres(false)},
+	{"postgres-upsert", measurePostgres(true)},
 	{"s3", measureSink(s3Sink)},
 }
 

@@ -5,12 +5,10 @@ import (
 	"crypto/md5"
 	"fmt"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/jackc/pgx/v5"
 
 	"connectd/kafka"
 )
@@ -101,38 +99,6 @@ func flat(i int) []byte {
 	hash := fmt.Sprintf("%x", md5.Sum([]byte(strconv.Itoa(i))))
 	return fmt.Appendf(nil, `{"id":%d,"user_id":%d,"session_id":%d,"quantity":%d,"status":%d,"price":%.2f,"kind":"%s","city":"Amsterdam","agent":"Mozilla/5.0 (X11; Linux) %s","url":"/products/%s"}`,
 		i, i*7919%100000, i*31, i%10, i%5, float64(i%10000)/100+0.01, []string{"view", "click", "buy"}[i%3], hash[:16], hash)
-}
-
-var (
-	postgresAppend = sink{"topic to PostgreSQL, append", postgres("insert.mode: insert\n    pk.mode: none")}
-	postgresUpsert = sink{"topic to PostgreSQL, upsert", postgres("insert.mode: upsert\n    pk.mode: record_key")}
-)
-
-func postgres(mode string) func(ctx context.Context, e *engines, table string) (string, func() (int, error), error) {
-	return func(ctx context.Context, e *engines, table string) (string, func() (int, error), error) {
-		if err := e.postgres.CreateDatabase(ctx, table); err != nil {
-			return "", nil, err
-		}
-		conn, err := pgx.Connect(ctx, e.postgres.DSN(table))
-		if err != nil {
-			return "", nil, err
-		}
-		key := ""
-		if strings.Contains(mode, "upsert") {
-			key = " PRIMARY KEY"
-		}
-		_, err = conn.Exec(ctx, "CREATE TABLE "+table+" (id bigint"+key+", user_id bigint, session_id bigint, quantity int, status int, price float8, kind text, city text, agent text, url text)")
-		count := func() (n int, err error) {
-			return n, conn.QueryRow(ctx, "SELECT count(*) FROM "+table).Scan(&n)
-		}
-		return fmt.Sprintf(`
-  %[1]s:
-    connector.class: postgres-sink
-    topics: %[1]s
-    connection.url: %[2]s
-    %[3]s
-`, table, e.postgres.DSN(table), mode) + jsonLines, count, err
-	}
 }
 
 var s3Sink = sink{"topic to S3, JSON lines with gzip", func(ctx context.Context, e *engines, table string) (string, func() (int, error), error) {

@@ -47,8 +47,8 @@ func (c *Connector) newSource(task, tasks int, log *slog.Logger, read ReadTopic)
 	})
 }
 
-func (c *Connector) newSink(task int, log *slog.Logger) (Sink, error) {
-	return c.plugin.sink(copyOf(c.settings), Env{Connector: c.Name, Task: task, Tasks: c.TasksMax, Log: log})
+func (c *Connector) newSink(task int, log *slog.Logger, topicID func(ctx context.Context, topic string) (string, error)) (Sink, error) {
+	return c.plugin.sink(copyOf(c.settings), Env{Connector: c.Name, Task: task, Tasks: c.TasksMax, Log: log, TopicID: topicID})
 }
 
 // copyOf is a copy of settings, so that a constructor may complete its own without a race with
@@ -69,7 +69,7 @@ func (c *Connector) Check(ctx context.Context, log *slog.Logger) error {
 		}
 		return check(ctx, src)
 	}
-	sink, err := c.newSink(0, log)
+	sink, err := c.newSink(0, log, nil)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package connect
 
 import (
+	"context"
 	"log/slog"
 
 	"connectd/config"
@@ -16,6 +17,10 @@ type Env struct {
 	Transforms int    // how many transforms a source's records pass
 	Log        *slog.Logger
 	ReadTopic  ReadTopic // for a source that listens to a topic; nil where there is no Kafka
+
+	// TopicID is for a sink that keeps its offsets in its target: another id for the same name is
+	// another topic, whose offsets begin anew. nil where there is no Kafka.
+	TopicID func(ctx context.Context, topic string) (string, error)
 }
 
 // Plugin is one line of the table of plugins: a class that a connector file may name, its

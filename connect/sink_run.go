@@ -44,17 +44,17 @@ func (w *Worker) runSink(ctx context.Context, t *task) error {
 	if err := w.schemas.open(ctx); err != nil {
 		return err
 	}
-	sink, err := c.newSink(t.id, t.log)
-	if err != nil {
-		return err
-	}
 	st := &sinkTask{
-		task: t, sink: sink, schemas: w.schemas, budget: w.budget, policy: newPolicy(c.common),
+		task: t, schemas: w.schemas, budget: w.budget, policy: newPolicy(c.common),
 		failed: make(chan error, 1), parts: map[record.Partition]*partition{}, attention: map[*partition]bool{},
 		wakePoll: func() {},
 	}
+	var err error
+	if st.sink, err = c.newSink(t.id, t.log, st.topicID); err != nil {
+		return err
+	}
 	err = st.run(ctx, w)
-	if closing := sink.Close(); err == nil {
+	if closing := st.sink.Close(); err == nil {
 		err = closing
 	}
 	return err
@@ -403,4 +403,9 @@ func (t *sinkTask) lagging() (records int64, caughtUp bool) {
 		records += max(0, p.logEnd.Load()-p.durable.Load())
 	}
 	return records, records == 0
+}
+
+// topicID is asked for by a sink when a partition starts; by then there is a client.
+func (t *sinkTask) topicID(ctx context.Context, topic string) (string, error) {
+	return t.admin.TopicID(ctx, topic)
 }

@@ -2,8 +2,10 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -31,6 +33,32 @@ func (w *Writer) stages(ctx context.Context, c *conn, b *buffer) error {
 	return nil
 }
 
+var errTypesChanged = errors.New("the types of its columns have changed while rows waited for it; they are written again in their new form")
+
+// verify locks the table of b against a change of its types, and compares them with what its rows
+// were written for. The server would take eight octets of an integer for a float without an error.
+func (w *Writer) verify(ctx context.Context, c *conn, b *buffer) error {
+	if !slices.ContainsFunc(b.groups, func(g *group) bool { return g.binary && g.live > 0 }) {
+		return nil // text is read by what it says
+	}
+	table := b.table.name.String()
+	results, err := c.PgConn().Exec(ctx, "LOCK TABLE "+table+" IN ROW EXCLUSIVE MODE; SELECT concat_ws(':', attname, atttypid, atttypmod) FROM pg_attribute"+
+		" WHERE attrelid = "+literal(table)+"::regclass AND NOT attisdropped").ReadAll()
+	if err != nil {
+		return err
+	}
+	typed := map[string]bool{}
+	for _, r := range results[1].Rows {
+		typed[string(r[0])] = true
+	}
+	for _, g := range b.groups {
+		if g.binary && g.live > 0 && slices.ContainsFunc(g.set.columns, func(c *column) bool { return !typed[c.typed] }) {
+			return errTypesChanged
+		}
+	}
+	return nil
+}
+
 // stage makes the staging table of a column set: its columns, without constraints.
 func (c *conn) stage(ctx context.Context, set *columnSet) error {
 	if _, ok := c.stages[set]; ok {
@@ -48,6 +76,12 @@ func (c *conn) stage(ctx context.Context, set *columnSet) error {
 // apply writes the deletes of b and then its rows: by then no key has both an older row to
 // delete and a newer one to keep.
 func (w *Writer) apply(ctx context.Context, c *conn, b *buffer) error {
+	if err := c.truncate(ctx, b); err != nil {
+		return err
+	}
+	if err := w.verify(ctx, c, b); err != nil {
+		return err
+	}
 	for _, s := range w.steps(b) {
 		if err := s.all(ctx, c, w.sink.cfg.BatchSize); err != nil {
 			return err
@@ -56,10 +90,20 @@ func (w *Writer) apply(ctx context.Context, c *conn, b *buffer) error {
 	return nil
 }
 
+// truncate empties the table of b where a truncation of its source says so.
+func (c *conn) truncate(ctx context.Context, b *buffer) error {
+	if !b.truncated {
+		return nil
+	}
+	_, err := c.Exec(ctx, "TRUNCATE "+b.table.name.String())
+	return err
+}
+
 // step is rows of one table that are written in the same way.
 type step struct {
 	rows  *group
 	stage bool     // through the staging table of the rows' set
+	used  bool     // a step before has used it: the deletes of a table that has only its key's columns
 	sql   []string // what is done with the staging table
 }
 
@@ -76,7 +120,7 @@ func (w *Writer) steps(b *buffer) []step {
 		if w.sink.cfg.InsertMode == "insert" {
 			steps = append(steps, step{rows: g})
 		} else {
-			steps = append(steps, step{rows: g, stage: true, sql: writeSQL(w.sink.cfg.InsertMode, g.set, b.key)})
+			steps = append(steps, step{rows: g, stage: true, used: g.set == b.key && len(steps) > 0, sql: writeSQL(w.sink.cfg.InsertMode, g.set, b.key)})
 		}
 	}
 	return steps
@@ -112,7 +156,7 @@ func (s *step) run(ctx context.Context, c *conn, from, to int) error {
 		return c.copy(ctx, set.table.name.String(), set, lines)
 	}
 	stage := c.stages[set]
-	if from > 0 {
+	if from > 0 || s.used {
 		// What this transaction has already put there.
 		if _, err := c.Exec(ctx, "TRUNCATE "+stage); err != nil {
 			return err

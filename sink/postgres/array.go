@@ -71,14 +71,7 @@ func (e *encoder) element(dst []byte, t *typ, s *record.Schema, v *record.Value)
 	if err != nil {
 		return dst, err
 	}
-	dst = append(dst, '"')
-	for _, c := range unescaped(field) {
-		if c == '"' || c == '\\' {
-			dst = append(dst, '\\')
-		}
-		dst = append(dst, c)
-	}
-	return append(dst, '"'), nil
+	return appendQuoted(dst, unescaped(field)), nil
 }
 
 // elementsOf reads the elements of a JSON array. Arrays are read to their depth; objects stay

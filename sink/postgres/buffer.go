@@ -95,6 +95,8 @@ type buffer struct {
 	key    *columnSet // the key's columns; nil without a key
 	keys   *keyIndex  // the last change of each key; nil where every record is a row
 	groups []*group
+
+	truncated bool // the table is emptied before anything of it is written
 }
 
 // group is where rows of this set wait.
@@ -123,10 +125,11 @@ func (b *buffer) deletes() (n int) {
 }
 
 func (b *buffer) empty() bool {
-	return !slices.ContainsFunc(b.groups, func(g *group) bool { return g.live > 0 }) && b.deletes() == 0
+	return !b.truncated && !slices.ContainsFunc(b.groups, func(g *group) bool { return g.live > 0 }) && b.deletes() == 0
 }
 
 func (b *buffer) reset() {
+	b.truncated = false
 	// Groups of column sets that are out of use go with the flush.
 	b.groups = slices.DeleteFunc(b.groups, func(g *group) bool { return len(g.rows) == 0 && g.set.table != b.table })
 	for _, g := range b.groups {

@@ -20,10 +20,11 @@ const maxIdentifier = 63
 // table is what the catalog said about a table when it was read. It does not change; a changed
 // table is read again.
 type table struct {
-	name    name
-	columns []*column
-	binary  bool       // every column has a binary form that we know
-	unique  [][]string // columns of each unique index that ON CONFLICT may name, the primary key first
+	name      name
+	columns   []*column
+	generated []string   // columns that PostgreSQL computes
+	binary    bool       // every column has a binary form that we know
+	unique    [][]string // columns of each unique index that ON CONFLICT may name, the primary key first
 }
 
 // column is one column that may be written.
@@ -32,7 +33,9 @@ type column struct {
 	name     string
 	declared string // its type as SQL writes it: numeric(12,2)
 	typ      typ
-	required bool // not null, and without a default
+	typed    string // its name, the oid of its type and the type's modifier
+	required bool   // not null, and without a default
+	nullable bool
 	identity bool // GENERATED … AS IDENTITY
 }
 
@@ -144,6 +147,10 @@ func (k *catalog) read(ctx context.Context, c *conn, n name) (*table, error) {
 		return nil, connect.Permanent(fmt.Errorf("%s is not a table but a %s; write to its table, named in topics.to.tables.mapping", n, kinds[kind]))
 	}
 	t := &table{name: n, binary: true}
+	const generated = "SELECT coalesce(array_agg(attname::text), '{}') FROM pg_attribute WHERE attrelid = $1 AND attgenerated <> '' AND NOT attisdropped"
+	if err := c.QueryRow(ctx, generated, oid).Scan(&t.generated); err != nil {
+		return nil, err
+	}
 	if err := t.readColumns(ctx, c, oid); err != nil {
 		return nil, err
 	}
@@ -168,7 +175,7 @@ WITH RECURSIVE base AS (
 	SELECT b.attnum, t.typbasetype, CASE WHEN b.typmod = -1 THEN t.typtypmod ELSE b.typmod END
 	FROM base b JOIN pg_type t ON t.oid = b.typid WHERE t.typtype = 'd'
 )
-SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.atthasdef, a.attidentity <> '',
+SELECT a.attname::text, concat_ws(':', a.attname, a.atttypid, a.atttypmod), format_type(a.atttypid, a.atttypmod), a.attnotnull, a.atthasdef, a.attidentity <> '',
 	t.typname::text, t.typtype = 'e', b.typmod, t.typcategory = 'A' AND e.oid IS NOT NULL, coalesce(e.typname::text, '')
 FROM base b
 JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = b.attnum
@@ -187,9 +194,10 @@ func (t *table) readColumns(ctx context.Context, c *conn, oid uint32) error {
 		var notNull, hasDefault, enum, array bool
 		var typname, elem string
 		var mod int32
-		if err := rows.Scan(&col.name, &col.declared, &notNull, &hasDefault, &col.identity, &typname, &enum, &mod, &array, &elem); err != nil {
+		if err := rows.Scan(&col.name, &col.typed, &col.declared, &notNull, &hasDefault, &col.identity, &typname, &enum, &mod, &array, &elem); err != nil {
 			return err
 		}
+		col.nullable = !notNull
 		col.required = notNull && !hasDefault && !col.identity
 		switch {
 		case array:

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"connectd/config"
+	"connectd/connect"
 )
 
 // Config is what may be set on a postgres-sink. The names are those of Confluent's and Debezium's
@@ -24,21 +25,31 @@ type Config struct {
 
 	InsertMode    string   `yaml:"insert.mode" values:"insert,upsert,update,ignore" doc:"what a record does: add a row, add or replace it by key, change an existing row only, or add it unless it is there"`
 	KeyMode       string   `yaml:"pk.mode" alias:"primary.key.mode" values:"none,kafka,record_key,record_value" doc:"where the primary key's columns come from: nowhere, the record's topic, partition and offset, its key, or fields of its value"`
-	KeyFields     []string `yaml:"pk.fields" alias:"primary.key.fields" doc:"names of the primary key's columns; empty takes all fields of the key (record_key) or of the value (record_value)"`
-	DeleteEnabled bool     `yaml:"delete.enabled" doc:"delete the row of a tombstone, or of a record that the unwrap transform has marked with __deleted"`
+	KeyFields     []string `yaml:"pk.fields" alias:"primary.key.fields" doc:"names of the primary key's columns; empty takes all fields of the key (record_key) or of the value (record_value); after table: those of one table, as in id,orders:id,region"`
+	DeleteEnabled bool     `yaml:"delete.enabled" doc:"delete the row of a tombstone, of an envelope with op d, or of a record that the unwrap transform has marked with __deleted"`
+	NullToDefault bool     `yaml:"replace.null.with.default" doc:"write the default of the record's schema where the value is null: the incumbents' default, ours is off because the null is lost"`
+	Text          string   `yaml:"string.output.value.column.name" doc:"column of a value that is not an object with fields, such as a text or a number"`
+	Timestamps    []string `yaml:"timestamp.fields.list" doc:"fields that hold a moment as an integer without a schema that says so, counted from 1970"`
+	Precision     string   `yaml:"timestamp.precision.mode" values:"milliseconds,microseconds,nanoseconds" doc:"unit of the fields in timestamp.fields.list; a timestamp has microseconds, to which nanoseconds are rounded"`
+	Truncate      bool     `yaml:"truncate.enabled" doc:"empty the table when its source was truncated (op t of an envelope); the topic should have one partition, or rows of the others may be emptied too early or too late"`
 	Metadata      bool     `yaml:"metadata.columns" doc:"write the record's place into the columns _topic, _partition and _offset"`
 	Missing       string   `yaml:"upsert.missing.fields" values:"keep,null" doc:"what an upsert does to the columns that the record does not have: leave them alone, or set them to null"`
-	Placeholder   string   `yaml:"unavailable.value.placeholder" doc:"what the source writes for a large value that did not change: the column is left alone"`
+	Placeholder   string   `yaml:"unavailable.value.placeholder" doc:"what the source writes for a large value that did not change, or hex: and its octets; in each of its forms (text, base64, arrays, objects) the column is left alone"`
 	NullByte      string   `yaml:"null.byte" values:"dlq,fail,strip" doc:"what a NUL character in a text does, which PostgreSQL can not store: fail the record by errors.tolerance, stop the task, or drop the character"`
 	Timezone      string   `yaml:"db.timezone" alias:"use.time.zone" doc:"time zone of columns without one, such as UTC or Europe/Berlin"`
 
+	Range string `yaml:"out.of.range" values:"fail,dlq,clamp,null" doc:"number that its column can not hold, by size or by digits after the point: fail and dlq leave the record to errors.tolerance, clamp stores the nearest value that it can hold, null stores NULL where the column allows it"`
+
 	AutoCreate bool   `yaml:"auto.create" doc:"create a table that does not exist"`
 	AutoEvolve bool   `yaml:"auto.evolve" doc:"add a column that does not exist"`
-	Evolution  string `yaml:"schema.evolution" values:"none,basic" doc:"basic is auto.create and auto.evolve together"`
+	Widen      bool   `yaml:"auto.evolve.widen" doc:"give a column a wider type when a value does not fit: smallint and integer become bigint or numeric, numeric and varchar get more room, real becomes double precision"`
+	Evolution  string `yaml:"schema.evolution" values:"none,validate-only,basic" doc:"basic is auto.create and auto.evolve together; none and validate-only change no table: a field without a column stops the task, and the error has the statement that would add it"`
 
-	TableFormat  string            `yaml:"table.name.format" alias:"collection.name.format" doc:"table for a topic, with its schema before a dot; ${topic} is the topic with dots made underscores, ${schema} and ${table} are the topic's last two parts"`
+	TableFormat  string            `yaml:"table.name.format" alias:"collection.name.format" doc:"table for a topic, with its schema before a dot; ${topic} is the topic with dots made underscores, ${schema} and ${table} are the topic's last two parts, ${source.schema} and the like are fields of the envelope's source block, or what the unwrap transform has added of it"`
 	TableMapping map[string]string `yaml:"topics.to.tables.mapping" doc:"tables of single topics, topic:table, which come before table.name.format"`
 	Normalize    bool              `yaml:"table.name.normalize" doc:"make every character of a table name that is not a letter, a digit or _ an underscore"`
+	TableStyle   string            `yaml:"collection.naming.strategy" values:"default,snake,camel,lower,upper" doc:"style that the names of tables are brought into; default takes them as they are"`
+	ColumnStyle  string            `yaml:"column.naming.strategy" values:"default,snake,camel,lower,upper" doc:"style that the names of columns are brought into; default takes them as they are"`
 	Whitelist    []string          `yaml:"fields.whitelist" doc:"fields of the value to write; empty writes all"`
 	Include      []string          `yaml:"field.include.list" alias:"fields.include" doc:"fields to write, as regular expressions of field or topic:field"`
 	Exclude      []string          `yaml:"field.exclude.list" alias:"fields.exclude" doc:"fields not to write, as regular expressions of field or topic:field"`
@@ -48,26 +59,28 @@ type Config struct {
 	Retries       int           `yaml:"max.retries" alias:"flush.max.retries" doc:"how often a transaction that lost a conflict with another one (deadlock, lock timeout) is tried again in place; everything that heals by waiting is retried without end by the task's restarts"`
 	RetryBackoff  time.Duration `yaml:"retry.backoff.ms" alias:"flush.retry.delay.ms" doc:"pause before it is tried again"`
 	Offsets       string        `yaml:"offsets.storage" values:"target,kafka" doc:"where the position is kept: with the rows, in one transaction (exactly once), or in the consumer group only (at least once)"`
+	Recreated     string        `yaml:"on.topic.recreated" values:"fail,reset" doc:"what to do when a topic was deleted and created again, so that the stored offset is that of another one: stop, or read the new topic from its start"`
 	OffsetsSchema string        `yaml:"offsets.schema" doc:"schema of the table _connectd_offsets; empty is the first one of the role's search_path"`
 
 	noEffect
 
 	location         *time.Location
+	placeholder      []byte
 	include, exclude *regexp.Regexp
 }
 
 // noEffect are keys of the connectors that this one replaces which have nothing to do here.
 type noEffect struct {
-	Dialect       string `yaml:"dialect.name" noeffect:"the sink writes to PostgreSQL only"`
-	TrimLog       string `yaml:"trim.sensitive.log" noeffect:"values are never logged"`
-	Reduction     string `yaml:"use.reduction.buffer" noeffect:"rows of keyed tables are always reduced to the last one of each key"`
-	Unnest        string `yaml:"dialect.postgres.unnest.insert.enabled" noeffect:"rows are always written in bulk, by COPY"`
-	RestartOn     string `yaml:"connection.restart.on.errors" noeffect:"a lost connection is always made again"`
-	PoolMin       string `yaml:"connection.pool.min_size" noeffect:"connections are made when a flush needs them"`
-	PoolTimeout   string `yaml:"connection.pool.timeout" noeffect:"connections are kept until the task stops"`
-	DateZone      string `yaml:"date.timezone" noeffect:"dates have no time zone"`
-	Calendar      string `yaml:"date.calendar.system" noeffect:"dates are of the proleptic Gregorian calendar, as PostgreSQL's are"`
-	TimePrecision string `yaml:"timestamp.precision.mode" noeffect:"timestamps are written in microseconds, PostgreSQL's own precision"`
+	Dialect     string `yaml:"dialect.name" noeffect:"the sink writes to PostgreSQL only"`
+	TrimLog     string `yaml:"trim.sensitive.log" noeffect:"values are never logged"`
+	Reduction   string `yaml:"use.reduction.buffer" noeffect:"rows of keyed tables are always reduced to the last one of each key"`
+	Unnest      string `yaml:"dialect.postgres.unnest.insert.enabled" noeffect:"rows are always written in bulk, by COPY"`
+	RestartOn   string `yaml:"connection.restart.on.errors" noeffect:"a lost connection is always made again"`
+	PoolMin     string `yaml:"connection.pool.min_size" noeffect:"connections are made when a flush needs them"`
+	PoolTimeout string `yaml:"connection.pool.timeout" noeffect:"connections are kept until the task stops"`
+	DateZone    string `yaml:"date.timezone" noeffect:"dates have no time zone"`
+	Calendar    string `yaml:"date.calendar.system" noeffect:"dates are of the proleptic Gregorian calendar, as PostgreSQL's are"`
+	TableTypes  string `yaml:"table.types" noeffect:"tables, partitioned and foreign ones too, are written to; views are refused"`
 }
 
 // Defaults are the incumbents', but for what costs data or speed without need.
@@ -75,10 +88,11 @@ func (c *Config) Defaults() {
 	*c = Config{
 		Attempts: 3, Backoff: 10 * time.Second, Connections: 4,
 		InsertMode: "insert", KeyMode: "none", Missing: "keep",
-		Placeholder: "__debezium_unavailable_value", NullByte: "dlq", Timezone: "UTC",
+		Placeholder: "__debezium_unavailable_value", NullByte: "dlq", Range: "dlq", Timezone: "UTC",
+		Text: "record_value", Precision: "microseconds", TableStyle: "default", ColumnStyle: "default",
 		Evolution: "none", TableFormat: "${topic}", Quote: "always",
 		BatchSize: 100_000, Retries: 10, RetryBackoff: 3 * time.Second,
-		Offsets: "target", location: time.UTC,
+		Offsets: "target", Recreated: "fail", location: time.UTC,
 	}
 }
 
@@ -87,12 +101,24 @@ func (c *Config) Validate(r *config.Report) {
 	if _, err := parseURL(c); err != nil && c.URL != "" {
 		r.Errorf("connection.url", "%v; write postgres://host:port/database or jdbc:postgresql://host:port/database", err)
 	}
-	if c.Evolution == "basic" {
+	switch {
+	case c.Evolution == "basic":
 		c.AutoCreate, c.AutoEvolve = true, true
+	case c.Evolution == "validate-only" && (c.AutoCreate || c.AutoEvolve):
+		r.Errorf("schema.evolution", "is validate-only, but auto.create or auto.evolve is true; write schema.evolution: basic, or remove them")
+	}
+	if c.Widen && !c.AutoEvolve {
+		r.Errorf("auto.evolve.widen", "has no effect without auto.evolve; write auto.evolve: true, or remove it")
+	}
+	if c.Text == "" {
+		r.Errorf("string.output.value.column.name", "is empty; write the name of a column, such as record_value")
 	}
 	c.validateKeys(r)
 	c.validateNames(r)
 	var err error
+	if c.placeholder, err = octetsOf(c.Placeholder); err != nil {
+		r.Errorf("unavailable.value.placeholder", "%v", err)
+	}
 	if c.location, err = time.LoadLocation(c.Timezone); err != nil {
 		c.location = time.UTC
 		r.Errorf("db.timezone", "%q is not a time zone; write a name such as UTC or Europe/Berlin", c.Timezone)
@@ -114,6 +140,8 @@ func (c *Config) validateKeys(r *config.Report) {
 		r.Errorf("pk.mode", "is none, but insert.mode %s needs a key to find the row by; write pk.mode: record_key (or record_value with pk.fields)", c.InsertMode)
 	case c.KeyMode == "none" && len(c.KeyFields) > 0:
 		r.Errorf("pk.fields", "has no meaning with pk.mode none; write pk.mode: record_key or record_value")
+	case c.KeyMode == "kafka" && strings.Contains(strings.Join(c.KeyFields, ""), ":"):
+		r.Errorf("pk.fields", "names the columns of single tables; with pk.mode kafka they are the same in all tables: write three names, for topic, partition and offset")
 	case c.KeyMode == "kafka" && len(c.KeyFields) != 0 && len(c.KeyFields) != 3:
 		r.Errorf("pk.fields", "names %d columns; pk.mode kafka needs three, for topic, partition and offset, or none for the default names", len(c.KeyFields))
 	}
@@ -128,7 +156,7 @@ func (c *Config) validateKeys(r *config.Report) {
 // validateNames checks how topics become tables and fields become columns.
 func (c *Config) validateNames(r *config.Report) {
 	if bad := unknownVariable(c.TableFormat); bad != "" {
-		r.Errorf("table.name.format", "%s is not a variable; write ${topic}, ${schema} or ${table}", bad)
+		r.Errorf("table.name.format", "%s is not a variable; write ${topic}, ${schema}, ${table} or ${source.table}", bad)
 	}
 	for key, list := range map[string][]string{"field.include.list": c.Include, "field.exclude.list": c.Exclude} {
 		if _, err := anyOf(list); err != nil {
@@ -171,3 +199,10 @@ func (c *Config) writes(topic, field string) bool {
 	}
 	return c.exclude == nil || !c.exclude.MatchString(field) && !c.exclude.MatchString(qualified)
 }
+
+// linger is linger.ms where it is not written: a transaction of a few rows costs PostgreSQL
+// little, so rows need not wait for others as long as where each flush leaves a part or an object.
+const linger = 200 * time.Millisecond
+
+// Batching is what the runtime takes for its defaults.
+func (c *Config) Batching() connect.Batching { return connect.Batching{Linger: linger} }

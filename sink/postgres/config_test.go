@@ -17,11 +17,20 @@ func TestConfigProblems(t *testing.T) {
 		{"fields without mode", url + "pk.fields: id", "pk.fields: has no meaning with pk.mode none"},
 		{"two kafka fields", url + "pk.mode: kafka\npk.fields: a,b", "names 2 columns"},
 		{"variable", url + "table.name.format: ${tpoic}", "table.name.format: ${tpoic} is not a variable"},
+		{"source variable", url + "table.name.format: ${source.}", "${source.} is not a variable"},
 		{"regex", url + "field.exclude.list: (", "field.exclude.list: \"(\" is not a regular expression"},
 		{"zone", url + "db.timezone: Mars/Base", `db.timezone: "Mars/Base" is not a time zone`},
 		{"both lists", url + "field.include.list: a\nfield.exclude.list: b", "remove one of them"},
 		{"alias", url + "primary.key.mode: sideways", `primary.key.mode: "sideways"`},
 		{"no effect", url + "use.reduction.buffer: true", "has no effect here: rows of keyed tables"},
+		{"validate only", url + "schema.evolution: validate-only\nauto.create: true", "schema.evolution: is validate-only, but auto.create or auto.evolve is true; write schema.evolution: basic"},
+		{"widen alone", url + "auto.evolve.widen: true", "auto.evolve.widen: has no effect without auto.evolve; write auto.evolve: true"},
+		{"no column", url + "string.output.value.column.name: ", "string.output.value.column.name: is empty; write the name of a column"},
+		{"kafka by table", url + "pk.mode: kafka\npk.fields: orders:a,b,c", "names the columns of single tables"},
+		{"range", url + "out.of.range: wrap", `out.of.range: "wrap" is not`},
+		{"style", url + "column.naming.strategy: kebab", `column.naming.strategy: "kebab" is not`},
+		{"precision", url + "timestamp.precision.mode: seconds", `timestamp.precision.mode: "seconds" is not`},
+		{"table types", url + "table.types: TABLE", "views are refused"},
 		{"batch", url + "batch.size: 0", "batch.size: is 0; write 1 or more"},
 	}
 	for _, test := range tests {
@@ -74,6 +83,9 @@ func TestTableOf(t *testing.T) {
 		{"table.name.format: ${schema}.${table}", "orders", `"orders"`},
 		{"table.name.format: ${table}\ntable.name.normalize: true", topic, `"Orders_1"`},
 		{"table.name.format: ${table}\nquote.sql.identifiers: never", topic, `"orders-1"`},
+		{"table.name.format: ${table}\ncollection.naming.strategy: snake", "s.p.OrderLines", `"order_lines"`},
+		{"table.name.format: ${table}\ncollection.naming.strategy: camel", "s.p.order_lines", `"orderLines"`},
+		{"table.name.format: ${table}\ncollection.naming.strategy: upper", "s.p.orders", `"ORDERS"`},
 		{"topics.to.tables.mapping: " + topic + ":sales.o,other:x", topic, `"sales"."o"`},
 	}
 	for _, test := range tests {
@@ -81,8 +93,34 @@ func TestTableOf(t *testing.T) {
 		if err := problems.Err(); err != nil {
 			t.Fatal(err)
 		}
-		if got := c.tableOf(test.topic).String(); got != test.want {
+		if got := c.tableOf(test.topic, nil).String(); got != test.want {
 			t.Errorf("%q of %s: got %s, want %s", test.settings, test.topic, got, test.want)
+		}
+	}
+}
+
+func TestStyles(t *testing.T) {
+	tests := []struct{ style, name, want string }{
+		{"default", "orderId", "orderId"}, {"lower", "OrderID", "orderid"}, {"upper", "orderId", "ORDERID"},
+		{"snake", "orderId", "order_id"}, {"snake", "HTTPServer", "http_server"}, {"snake", "order_id", "order_id"}, {"snake", "userID2", "user_id2"}, {"snake", "Order_Id", "order_id"},
+		{"camel", "order_id", "orderId"}, {"camel", "Order_ID", "orderID"}, {"camel", "__deleted_at", "__deletedAt"}, {"camel", "orderId", "orderId"},
+	}
+	for _, test := range tests {
+		if got := styled(test.style, test.name); got != test.want {
+			t.Errorf("%s of %s: got %s, want %s", test.style, test.name, got, test.want)
+		}
+	}
+}
+
+func TestKeyFieldsByTable(t *testing.T) {
+	c := &Config{KeyFields: []string{"id", "orders:region", "no", "sales.lines:line"}}
+	tests := []struct {
+		table name
+		want  string
+	}{{name{"", "customers"}, "id"}, {name{"", "orders"}, "region no"}, {name{"sales", "orders"}, "region no"}, {name{"sales", "lines"}, "line"}, {name{"", "lines"}, "id"}}
+	for _, test := range tests {
+		if got := strings.Join(c.keyFields(test.table), " "); got != test.want {
+			t.Errorf("%s: got %s, want %s", test.table, got, test.want)
 		}
 	}
 }
@@ -109,5 +147,13 @@ func TestFieldsToWrite(t *testing.T) {
 		if strings.Join(got, " ") != test.want {
 			t.Errorf("%q: got %v, want %s", test.settings, got, test.want)
 		}
+	}
+}
+
+func TestBatching(t *testing.T) {
+	c := &Config{}
+	c.Defaults()
+	if b := c.Batching(); b.Linger != linger || b.Rows != 0 || b.Bytes != 0 {
+		t.Errorf("got %+v, want %v and the runtime's own", b, linger)
 	}
 }

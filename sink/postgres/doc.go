@@ -13,6 +13,10 @@
 // the connection and INSERT … ON CONFLICT, UPDATE or DELETE. Tables of ordinary types are copied in
 // the binary format, all others as text that the server reads.
 //
+// Debezium's envelopes are taken apart here (Writer.change), unless a transform has done it. Binary
+// rows are compared with the types that the table has by now, under a lock (Writer.verify): the
+// server would read eight octets of an integer as a float without an error.
+//
 // What the server refuses is found record by record in a transaction that is rolled back, and
 // handed to the runtime as connect.RecordErrors before anything of the range is durable.
 //

@@ -7,7 +7,6 @@ import (
 	"math"
 	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"connectd/convert"
 	"connectd/record"
@@ -76,6 +75,12 @@ func (e *encoder) field(dst []byte, t *typ, s *record.Schema, v *record.Value) (
 		}
 	case arrayForm:
 		return e.array(dst, t, s, v)
+	case hstoreForm:
+		text, err := e.hstore(s, v)
+		if err != nil {
+			return dst, err
+		}
+		return appendEscaped(dst, text, e.strip)
 	}
 	text, err := e.characters(t, s, v)
 	if err != nil {
@@ -89,19 +94,30 @@ func integer(t *typ, s *record.Schema, v *record.Value, low, high int64) (int64,
 	if v.Kind != record.Int {
 		var err error
 		if n, err = convert.AsInt(record.Datum{Schema: s, Value: *v}); err != nil {
-			return 0, err
+			return 0, largeInteger(t, s, v, low, high, err)
 		}
 	}
 	if n < low || n > high {
-		return 0, fmt.Errorf("%d is out of range of %s (%d to %d)", n, formNames[t.form], low, high)
+		return 0, outOfInteger(t, strconv.FormatInt(n, 10), n < 0, low, high)
 	}
 	return n, nil
+}
+
+// largeInteger is a rangeError when v is an integer of more than 64 bits, and err otherwise.
+func largeInteger(t *typ, s *record.Schema, v *record.Value, low, high int64, err error) error {
+	text, wrong := convert.AsDecimal(nil, record.Datum{Schema: s, Value: *v})
+	whole, fraction, _ := bytes.Cut(text, []byte("."))
+	if wrong != nil || len(whole) < 19 || len(bytes.Trim(fraction, "0")) > 0 {
+		return err
+	}
+	return outOfInteger(t, string(whole), whole[0] == '-', low, high)
 }
 
 func float(t *typ, s *record.Schema, v *record.Value) (float64, error) {
 	f, err := convert.AsFloat(record.Datum{Schema: s, Value: *v})
 	if err == nil && t.form == float4Form && math.Abs(f) > math.MaxFloat32 && !math.IsInf(f, 0) {
-		return 0, fmt.Errorf("%g is out of range of real", f)
+		limit := math.Copysign(math.MaxFloat32, f)
+		return 0, &rangeError{text: fmt.Sprintf("%g is out of range of real", f), nearest: record.OfFloat(limit), wider: "double precision"}
 	}
 	return f, err
 }
@@ -139,10 +155,8 @@ func (e *encoder) characters(t *typ, s *record.Schema, v *record.Value) ([]byte,
 			return nil, err
 		}
 	}
-	if t.limit > 0 && len(text) > t.limit {
-		if n := utf8.RuneCount(text); n > t.limit {
-			return nil, fmt.Errorf("has %d characters, and the column takes %d; widen the column", n, t.limit)
-		}
+	if n := runes(text, t.limit); n > 0 {
+		return nil, tooLong(t, n)
 	}
 	return text, nil
 }
@@ -288,24 +302,4 @@ func (e *encoder) uuid(dst []byte, s *record.Schema, v *record.Value) ([]byte, e
 		return dst, fmt.Errorf("is not a UUID: it has %d hexadecimal digits, want 32", n)
 	}
 	return dst, nil
-}
-
-// placeholder recognizes what a source writes for a large value that an update has not changed.
-type placeholder struct {
-	text   []byte // the text itself
-	base64 []byte // a bytea's
-	array  []byte // a text array's, as JSON
-}
-
-// is says whether v stands for an unchanged value. It is asked for every cell of an upsert.
-func (p *placeholder) is(v *record.Value) bool {
-	switch v.Kind {
-	case record.String, record.Bytes:
-		return len(v.B) == len(p.text) && bytes.Equal(v.B, p.text) || len(v.B) == len(p.base64) && bytes.Equal(v.B, p.base64)
-	case record.JSON:
-		return len(v.B) == len(p.array) && bytes.Equal(v.B, p.array)
-	case record.Array:
-		return len(v.Items) == 1 && p.is(&v.Items[0])
-	}
-	return false
 }

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -57,7 +58,7 @@ func (s *Sink) readTable(ctx context.Context, c *conn, n name) (*table, error) {
 func (s *Sink) missing(t *table, fields []field) []field {
 	var out []field
 	for _, f := range fields {
-		if t.find(s.cfg.identifier(f.name)) == nil && f.declared() != "" {
+		if t.find(s.cfg.columnOf(&f)) == nil && f.declared() != "" {
 			out = append(out, f)
 		}
 	}
@@ -72,9 +73,9 @@ func (s *Sink) create(ctx context.Context, c *conn, n name, fields []field) erro
 		if declared == "" {
 			continue
 		}
-		line := quote(s.cfg.identifier(f.name)) + " " + declared
+		line := quote(s.cfg.columnOf(&f)) + " " + declared
 		if f.key {
-			key = append(key, quote(s.cfg.identifier(f.name)))
+			key = append(key, quote(s.cfg.columnOf(&f)))
 			line += " NOT NULL"
 		}
 		lines = append(lines, line)
@@ -96,6 +97,12 @@ func (s *Sink) create(ctx context.Context, c *conn, n name, fields []field) erro
 func (s *Sink) evolve(ctx context.Context, c *conn, t *table, fields []field) error {
 	var add, names []string
 	for _, f := range fields {
+		if f.from == fromValue && f.at == wholeValue {
+			return unfitf("the value is not an object with fields, and table %s has no column %q for it; name one in string.output.value.column.name", t.name, f.name)
+		}
+		if slices.Contains(t.generated, s.cfg.columnOf(&f)) {
+			return connect.Permanent(fmt.Errorf("column %q of table %s is generated: PostgreSQL computes it and takes no value; leave field %q out with field.exclude.list", s.cfg.columnOf(&f), t.name, f.name))
+		}
 		if f.key {
 			return connect.Permanent(fmt.Errorf("table %s has no column %q, which is part of the key; a key's column can not be added to a table that has rows", t.name, f.name))
 		}
@@ -115,7 +122,7 @@ func (s *Sink) evolve(ctx context.Context, c *conn, t *table, fields []field) er
 
 // addColumn is the ADD COLUMN of one field. The rows that are there get the field's default.
 func (s *Sink) addColumn(t *table, f field) (string, error) {
-	line := "ADD COLUMN IF NOT EXISTS " + quote(s.cfg.identifier(f.name)) + " " + f.declared()
+	line := "ADD COLUMN IF NOT EXISTS " + quote(s.cfg.columnOf(&f)) + " " + f.declared()
 	if f.schema == nil || f.schema.Type == record.AnyType || f.from != fromValue {
 		return line, nil
 	}
@@ -124,7 +131,7 @@ func (s *Sink) addColumn(t *table, f field) (string, error) {
 			return line, nil
 		}
 		return "", connect.Permanent(fmt.Errorf("the new field %q is required and has no default, so the rows of table %s would have no value for it; give it a default at the source, or run: ALTER TABLE %s ADD COLUMN %s %s",
-			f.name, t.name, t.name, quote(s.cfg.identifier(f.name)), f.declared()))
+			f.name, t.name, t.name, quote(s.cfg.columnOf(&f)), f.declared()))
 	}
 	enc := encoder{location: s.cfg.location}
 	kind := f.typ()

@@ -375,3 +375,42 @@ func TestFlushEndsWithItsContext(t *testing.T) {
 	g.exec("ROLLBACK")
 	g.want("SELECT * FROM orders", "")
 }
+
+// TestRecreatedTopic: another id for the same name is another topic.
+func TestRecreatedTopic(t *testing.T) {
+	for _, setting := range []string{"fail", "reset"} {
+		g := newTarget(t)
+		g.exec("CREATE TABLE orders (id int, name text)")
+		s := g.sink("table.name.format: ${table}\non.topic.recreated: " + setting)
+		p := g.open(s) // without Kafka, or from before ids were stored
+		p.put(order(1, "a"))
+		id := "first"
+		s.topicID = func(context.Context, string) (string, error) { return id, nil }
+		p.reopen()
+		p.put(order(2, "b"))
+		g.want("SELECT topic_id, next_offset FROM _connectd_offsets", `{"topic_id": "first", "next_offset": 2}`)
+		p.reopen()
+		if p.next != 2 {
+			t.Fatalf("the same topic: got offset %d, want 2", p.next)
+		}
+		id = "second"
+		w, err := s.Open(t.Context(), p.id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next, known, err := w.(connect.Starter).Start(t.Context())
+		if setting == "fail" {
+			if err == nil || !connect.IsPermanent(err) || !strings.Contains(err.Error(), "has offset 2 of the earlier one") {
+				t.Errorf("got %v, want a permanent error with the offset", err)
+			}
+			continue
+		}
+		if err != nil || next != 0 || !known {
+			t.Fatalf("got offset %d, %t, %v, want 0", next, known, err)
+		}
+		p.w, p.next, p.from = w, 0, 0
+		p.put(order(3, "c"))
+		g.want("SELECT topic_id, next_offset FROM _connectd_offsets", `{"topic_id": "second", "next_offset": 1}`)
+		g.want("SELECT array_agg(id ORDER BY id) AS ids FROM orders", `{"ids": [1, 2, 3]}`)
+	}
+}

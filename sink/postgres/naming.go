@@ -44,7 +44,7 @@ var variable = regexp.MustCompile(`\$\{[^}]*\}`)
 // unknownVariable is the first variable of format that there is not, or "".
 func unknownVariable(format string) string {
 	for _, v := range variable.FindAllString(format, -1) {
-		if v != "${topic}" && v != "${schema}" && v != "${table}" {
+		if v != "${topic}" && v != "${schema}" && v != "${table}" && (!strings.HasPrefix(v, "${source.") || v == "${source.}") {
 			return v
 		}
 	}
@@ -56,27 +56,49 @@ func unknownVariable(format string) string {
 // underscores, as Debezium's sink has it, so that the name of a change topic
 // (cdc.production.public.orders) is one table's name however many parts it has; with
 // ${schema}.${table} the topic's last two parts are schema and table (public.orders).
-func (c *Config) tableOf(topic string) name {
+// source gives the content of a field of the source block.
+func (c *Config) tableOf(topic string, source func(field string) string) name {
 	format, mapped := c.TableMapping[topic]
 	if !mapped {
 		format = c.TableFormat
 	}
-	schema, table, dotted := strings.Cut(format, ".")
-	if !dotted {
-		schema, table = "", format
-	}
-	n := name{schema: c.expand(schema, topic), table: c.expand(table, topic)}
+	schema, table := cutName(format)
+	n := name{schema: c.expand(schema, topic, source), table: styled(c.TableStyle, c.expand(table, topic, source))}
 	if c.Normalize {
 		n = name{schema: normalize(n.schema), table: normalize(n.table)}
 	}
 	return name{schema: c.identifier(n.schema), table: c.identifier(n.table)}
 }
 
-func (c *Config) expand(format, topic string) string {
+// cutName takes schema and table apart at the first dot that is not inside a variable.
+func cutName(format string) (schema, table string) {
+	depth := 0
+	for i, c := range format {
+		switch {
+		case c == '{':
+			depth++
+		case c == '}':
+			depth--
+		case c == '.' && depth == 0:
+			return format[:i], format[i+1:]
+		}
+	}
+	return "", format
+}
+
+func (c *Config) expand(format, topic string, source func(field string) string) string {
 	parts := strings.Split(topic, ".")
 	schema, table := "", parts[len(parts)-1]
 	if len(parts) > 1 {
 		schema = parts[len(parts)-2]
+	}
+	if source != nil {
+		format = variable.ReplaceAllStringFunc(format, func(v string) string {
+			if field, ok := strings.CutPrefix(v, "${source."); ok {
+				return source(strings.TrimSuffix(field, "}"))
+			}
+			return v
+		})
 	}
 	return strings.NewReplacer("${topic}", strings.ReplaceAll(topic, ".", "_"), "${schema}", schema, "${table}", table).Replace(format)
 }

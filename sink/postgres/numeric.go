@@ -1,9 +1,6 @@
 package postgres
 
-import (
-	"bytes"
-	"fmt"
-)
+import "bytes"
 
 // fits is nil when numeric(t.limit, t.scale) holds the plain decimal text without rounding.
 func (t *typ) fits(text []byte) error {
@@ -25,11 +22,8 @@ func (t *typ) fits(text []byte) error {
 			whole++
 		}
 	}
-	if fraction > max(t.scale, 0) {
-		return fmt.Errorf("has %d digits after the point, and numeric(%d,%d) would round them away; widen the column", fraction, t.limit, t.scale)
-	}
-	if whole > t.limit-t.scale {
-		return fmt.Errorf("has %d digits before the point, and numeric(%d,%d) holds %d; widen the column", whole, t.limit, t.scale, t.limit-t.scale)
+	if fraction > max(t.scale, 0) || whole > t.limit-t.scale {
+		return outOfNumeric(t, text, whole, fraction)
 	}
 	return nil
 }

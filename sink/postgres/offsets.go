@@ -40,17 +40,29 @@ func createOffsets(ctx context.Context, c *conn, table name) error {
 }
 
 // claim fences earlier owners. next is where the rows in the tables end; ok is false when
-// nothing has been written yet.
-func (p *position) claim(ctx context.Context, c *conn) (next int64, ok bool, err error) {
+// nothing has been written yet. of is the id of the topic that next counts in: that of the first
+// claim that knew it.
+func (p *position) claim(ctx context.Context, c *conn, topicID string) (next int64, ok bool, of string, err error) {
 	var known *int64
-	err = c.QueryRow(ctx, `INSERT INTO `+p.table.String()+` AS o (connector, topic, partition, epoch, updated_at)
-		VALUES ($1, $2, $3, 1, now())
-		ON CONFLICT (connector, topic, partition) DO UPDATE SET epoch = o.epoch + 1, updated_at = now()
-		RETURNING next_offset, epoch`, p.connector, p.partition.Topic, p.partition.ID).Scan(&known, &p.epoch)
+	err = c.QueryRow(ctx, `INSERT INTO `+p.table.String()+` AS o (connector, topic, topic_id, partition, epoch, updated_at)
+		VALUES ($1, $2, $3, $4, 1, now())
+		ON CONFLICT (connector, topic, partition) DO UPDATE SET epoch = o.epoch + 1, updated_at = now(),
+			topic_id = CASE WHEN o.topic_id = '' THEN EXCLUDED.topic_id ELSE o.topic_id END
+		RETURNING next_offset, epoch, topic_id`, p.connector, p.partition.Topic, topicID, p.partition.ID).Scan(&known, &p.epoch, &of)
 	if err != nil || known == nil {
-		return 0, false, err
+		return 0, false, of, err
 	}
-	return *known, true, nil
+	return *known, true, of, nil
+}
+
+// recreated says that the topic is another one of the same name, whose offsets begin anew.
+func (p *position) recreated(ctx context.Context, c *conn, topicID string) error {
+	tag, err := c.Exec(ctx, `UPDATE `+p.table.String()+` SET next_offset = 0, topic_id = $1, updated_at = now()
+		WHERE connector = $2 AND topic = $3 AND partition = $4 AND epoch = $5`, topicID, p.connector, p.partition.Topic, p.partition.ID, p.epoch)
+	if err == nil && tag.RowsAffected() == 0 {
+		err = fmt.Errorf("%s has been claimed by another task: %w", p.partition, connect.ErrFenced)
+	}
+	return err
 }
 
 // advance moves the position over r. It is the first statement of the flush's transaction: it

@@ -20,6 +20,9 @@ var (
 	metadataColumns = []string{"_topic", "_partition", "_offset"}
 )
 
+// wholeValue is the place of what is no field of a struct.
+const wholeValue = -1
+
 // origin is the part of a record that a cell comes from.
 type origin uint8
 
@@ -35,21 +38,19 @@ const (
 // cell is one column of a plan and where its value comes from.
 type cell struct {
 	from   origin
-	at     int            // in the fields of the struct; -1 is the whole key
+	at     int            // in the fields of the struct; -1 is the whole key or value
 	schema *record.Schema // of the value
 	column *column
+	null   *record.Value // what is written for null; nil is null
 }
 
 // value is the content of the cell for r. room is the memory of what is not in the record itself.
 func (c *cell) value(r *record.Record, room *record.Value) *record.Value {
 	switch c.from {
 	case fromValue:
-		return &r.Value.Value.Items[c.at]
+		return c.filled(&r.Value.Value)
 	case fromKey:
-		if c.at < 0 {
-			return &r.Key.Value
-		}
-		return &r.Key.Value.Items[c.at]
+		return c.filled(&r.Key.Value)
 	case fromTopic:
 		*room = record.OfText(r.Topic)
 	case fromPartition:
@@ -60,6 +61,17 @@ func (c *cell) value(r *record.Record, room *record.Value) *record.Value {
 		*room = record.Value{}
 	}
 	return room
+}
+
+// filled is the content of the cell in a key or value, or what stands for null.
+func (c *cell) filled(of *record.Value) *record.Value {
+	if c.at >= 0 {
+		of = &of.Items[c.at]
+	}
+	if of.Kind == record.Null && c.null != nil {
+		return c.null
+	}
+	return of
 }
 
 // plan is how records of one topic with one schema of key and value become rows.
@@ -75,6 +87,7 @@ type plan struct {
 
 // shape is what a plan is made for.
 type shape struct {
+	table      name
 	topic      string
 	key, value *record.Schema
 	tombstone  bool
@@ -117,6 +130,7 @@ func (w *Writer) fieldsOf(r *record.Record) ([]field, error) {
 		}
 		out = append(out, f)
 	}
+	w.sink.cfg.timestamps(out)
 	if w.sink.cfg.Metadata {
 		out = append(out, placeFields(metadataColumns, false)...)
 	}
@@ -130,10 +144,7 @@ func (w *Writer) valueFields(r *record.Record) ([]field, error) {
 	}
 	s := r.Value.Schema
 	if r.Value.Value.Kind != record.Struct || s == nil {
-		return nil, unfitf("the value is not an object with fields, so it has no columns; a transform such as HoistField can give it one")
-	}
-	if s.Index("op") >= 0 && s.Index("source") >= 0 && s.Index("after") >= 0 {
-		return nil, connect.Permanent(errors.New("the values are Debezium envelopes; add the transform io.debezium.transforms.ExtractNewRecordState to this connector, or to the source"))
+		return []field{{name: w.sink.cfg.Text, from: fromValue, at: wholeValue, schema: s, sample: r.Value.Value.Kind}}, nil
 	}
 	return structFields(fromValue, r.Value), nil
 }
@@ -157,12 +168,13 @@ func placeFields(names []string, key bool) []field {
 // keyFields are the fields of the primary key, by pk.mode and pk.fields.
 func (w *Writer) keyFields(r *record.Record, value []field) ([]field, error) {
 	cfg := w.sink.cfg
+	keyNames := cfg.keyFields(w.table)
 	var of []field
 	switch cfg.KeyMode {
 	case "none":
 		return nil, nil
 	case "kafka":
-		names := cfg.KeyFields
+		names := keyNames
 		if len(names) == 0 {
 			names = kafkaColumns
 		}
@@ -176,24 +188,24 @@ func (w *Writer) keyFields(r *record.Record, value []field) ([]field, error) {
 			return nil, unfitf("the record has no key, which pk.mode record_key needs; give its table a primary key or a replica identity, or use pk.mode: record_value with pk.fields")
 		case k.Value.Kind == record.Struct && k.Schema != nil:
 			of = structFields(fromKey, k)
-		case len(cfg.KeyFields) == 1:
-			return []field{{name: cfg.KeyFields[0], from: fromKey, at: -1, schema: k.Schema, sample: k.Value.Kind, key: true}}, nil
+		case len(keyNames) == 1:
+			return []field{{name: keyNames[0], from: fromKey, at: -1, schema: k.Schema, sample: k.Value.Kind, key: true}}, nil
 		default:
 			return nil, connect.Permanent(errors.New("the keys are single values without a name; name their column in pk.fields"))
 		}
 	}
-	return selectKey(of, cfg)
+	return selectKey(of, keyNames, strings.TrimPrefix(cfg.KeyMode, "record_"))
 }
 
 // selectKey is the fields that pk.fields names, or all.
-func selectKey(of []field, cfg *Config) ([]field, error) {
+func selectKey(of []field, names []string, part string) ([]field, error) {
 	key := slices.Clone(of)
-	if len(cfg.KeyFields) > 0 {
+	if len(names) > 0 {
 		key = key[:0]
-		for _, name := range cfg.KeyFields {
+		for _, name := range names {
 			i := slices.IndexFunc(of, func(f field) bool { return f.name == name })
 			if i < 0 {
-				return nil, unfitf("there is no field %q, which pk.fields names, in the %s", name, strings.TrimPrefix(cfg.KeyMode, "record_"))
+				return nil, unfitf("there is no field %q, which pk.fields names, in the %s", name, part)
 			}
 			key = append(key, of[i])
 		}
@@ -210,9 +222,9 @@ func (w *Writer) makePlan(ctx context.Context, r *record.Record) (*plan, error) 
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{table: w.sink.cfg.tableOf(r.Topic), deleted: -1}
+	p := &plan{table: w.table, deleted: -1}
 	tombstone := r.Value.Value.Kind == record.Null
-	if !tombstone && w.sink.cfg.DeleteEnabled {
+	if r.Value.Value.Kind == record.Struct && w.sink.cfg.DeleteEnabled {
 		p.deleted = r.Value.Schema.Index(deletedField)
 	}
 	t, err := w.tableFor(ctx, p.table, fields, tombstone)
@@ -232,9 +244,9 @@ func (w *Writer) makePlan(ctx context.Context, r *record.Record) (*plan, error) 
 func (p *plan) place(t *table, fields []field, cfg *Config) error {
 	taken := map[*column]string{}
 	for _, f := range fields {
-		col := t.find(cfg.identifier(f.name))
+		col := t.find(cfg.columnOf(&f))
 		if col == nil {
-			if f.from == fromValue {
+			if f.from == fromValue && f.at != wholeValue {
 				p.pending = append(p.pending, f.at)
 			}
 			continue
@@ -244,6 +256,9 @@ func (p *plan) place(t *table, fields []field, cfg *Config) error {
 		}
 		taken[col] = f.name
 		c := cell{from: f.from, at: f.at, schema: f.schema, column: col}
+		if cfg.NullToDefault && f.schema != nil {
+			c.null = f.schema.Default
+		}
 		if f.key {
 			p.key = append(p.key, c)
 		}

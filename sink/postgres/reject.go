@@ -39,6 +39,12 @@ func (w *Writer) reject(ctx context.Context, cause error) error {
 	if _, err = tx.Exec(ctx, "SET CONSTRAINTS ALL IMMEDIATE"); err == nil {
 		for _, b := range tables {
 			search.table = b.table.name
+			if err = c.truncate(ctx, b); err != nil {
+				break
+			}
+			if err = w.verify(ctx, c, b); err != nil {
+				break
+			}
 			for _, s := range w.steps(b) {
 				if err = search.rows(ctx, &s, 0, len(s.rows.rows)); err != nil {
 					break

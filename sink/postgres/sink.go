@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -21,6 +22,7 @@ type Sink struct {
 	log       *slog.Logger
 	pool      *pool
 	catalog   *catalog
+	topicID   func(ctx context.Context, topic string) (string, error) // nil where there is no Kafka
 
 	warn sync.Once // of a missing right to create the offsets table
 }
@@ -31,7 +33,7 @@ func New(c *Config, e connect.Env) (connect.Sink, error) {
 	if err != nil {
 		return nil, connect.Permanent(fmt.Errorf("connection.url %w", err))
 	}
-	s := &Sink{cfg: c, connector: e.Connector, log: e.Log, pool: newPool(server, c)}
+	s := &Sink{cfg: c, connector: e.Connector, log: e.Log, pool: newPool(server, c), topicID: e.TopicID}
 	s.catalog = newCatalog()
 	return s, nil
 }
@@ -53,7 +55,10 @@ func (s *Sink) Check(ctx context.Context) error {
 // Open starts the writer of one partition. Only a writer that keeps its offsets in the database
 // is a connect.Starter.
 func (s *Sink) Open(ctx context.Context, p record.Partition) (connect.Writer, error) {
-	w := newWriter(s, p)
+	w, err := newWriter(s, p)
+	if err != nil {
+		return nil, err
+	}
 	if s.cfg.Offsets == "kafka" {
 		return w, nil
 	}
@@ -103,4 +108,22 @@ func (s *Sink) offsetsTable() name { return name{s.cfg.OffsetsSchema, offsetsTab
 func (s *Sink) Close() error {
 	s.pool.close()
 	return nil
+}
+
+// noTopicID is what brokers that give topics no ids answer.
+const noTopicID = "AAAAAAAAAAAAAAAAAAAAAA"
+
+// idOf is the id of a topic, or "" where there is none.
+func (s *Sink) idOf(ctx context.Context, topic string) (string, error) {
+	if s.topicID == nil {
+		return "", nil
+	}
+	id, err := s.topicID(ctx, topic)
+	if err != nil {
+		return "", fmt.Errorf("ask for the id of topic %q: %w", topic, err)
+	}
+	if strings.TrimRight(id, "=") == noTopicID {
+		id = ""
+	}
+	return id, nil
 }

@@ -65,7 +65,7 @@ func (g *target) config(settings string) *Config {
 func decode(settings string) (*Config, config.Problems) {
 	section := &config.Section{Path: "connectors.test"}
 	for i, line := range strings.Split(settings, "\n") {
-		key, value, ok := strings.Cut(strings.TrimSpace(line), ": ")
+		key, value, ok := strings.Cut(strings.TrimLeft(line, " \t"), ": ")
 		if ok {
 			section.Entries = append(section.Entries, config.Entry{Key: key, Raw: value, Value: value, Pos: config.Pos{File: "test.yaml", Line: i, Col: 1}})
 		}
@@ -369,6 +369,17 @@ func testAbsentFields(t *testing.T, tags string) {
 	// In one flush: what the later record does not have comes from the earlier one.
 	p.put([2]string{key(2), `{"id":2,"name":"n","doc":"d"}`}, [2]string{key(2), `{"id":2,"tags":["y","z"]}`}, [2]string{key(2), `{"id":2,"name":"m"}`})
 	g.want("SELECT name, doc, tags FROM orders WHERE id = 2", `{"doc": "d", "name": "m", "tags": ["y", "z"]}`)
+}
+
+// TestOnlyKeyColumns: such a table stages its deletes and its rows in the same columns.
+func TestOnlyKeyColumns(t *testing.T) {
+	for _, mode := range []string{"upsert", "ignore"} {
+		g := newTarget(t)
+		g.exec("CREATE TABLE orders (id int PRIMARY KEY)", "INSERT INTO orders VALUES (1), (2)")
+		p := g.open(g.sink(upsert + "insert.mode: " + mode))
+		p.put(tombstone(1), [2]string{key(3), `{"id":3}`}, tombstone(4))
+		g.want("SELECT array_agg(id ORDER BY id) AS ids FROM orders", `{"ids": [2, 3]}`)
+	}
 }
 
 func TestMissingFieldsAsNull(t *testing.T) {

@@ -24,6 +24,7 @@ const (
 	jsonbForm
 	bitForm
 	enumForm
+	hstoreForm
 	arrayForm
 )
 
@@ -42,6 +43,7 @@ var forms = map[string]form{
 	"numeric": numericForm, "text": textForm, "varchar": textForm, "bpchar": textForm, "name": textForm, "citext": textForm,
 	"bytea": byteaForm, "date": dateForm, "time": timeForm, "timestamp": timestampForm, "timestamptz": timestamptzForm,
 	"interval": intervalForm, "uuid": uuidForm, "json": jsonForm, "jsonb": jsonbForm, "bit": bitForm, "varbit": bitForm,
+	"hstore": hstoreForm,
 }
 
 // modHeader is what PostgreSQL adds to the modifier of a type of variable length.

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -20,7 +19,7 @@ type Writer struct {
 	position  position
 
 	encoder     encoder
-	placeholder placeholder
+	placeholder *placeholder
 	plans       map[shape]*plan
 	last        shape // of the record before, and its plan
 	lastPlan    *plan
@@ -28,35 +27,37 @@ type Writer struct {
 	buffers     map[name]*buffer
 	key, merged []byte // scratch
 	offset      int64  // of the record at hand
+	envelopes   *envelopes
+	table       name   // of the record at hand
+	topic       string // the last one, and its table
+	topicTable  name
+	settled     map[string]bool // columns of which it was said that out.of.range changes their values
 }
 
-func newWriter(s *Sink, p record.Partition) *Writer {
-	text := []byte(s.cfg.Placeholder)
+func newWriter(s *Sink, p record.Partition) (*Writer, error) {
+	envelopes, err := newEnvelopes()
 	return &Writer{
-		sink:      s,
-		partition: p,
-		position:  position{table: s.offsetsTable(), connector: s.connector, partition: p},
-		encoder:   encoder{strip: s.cfg.NullByte == "strip", location: s.cfg.location},
-		placeholder: placeholder{
-			text:   text,
-			base64: base64.StdEncoding.AppendEncode(nil, text),
-			array:  fmt.Appendf(nil, "[%q]", text),
-		},
-		plans:   map[shape]*plan{},
-		buffers: map[name]*buffer{},
-	}
+		sink:        s,
+		partition:   p,
+		position:    position{table: s.offsetsTable(), connector: s.connector, partition: p},
+		encoder:     encoder{strip: s.cfg.NullByte == "strip", location: s.cfg.location},
+		placeholder: newPlaceholder(s.cfg.placeholder),
+		plans:       map[shape]*plan{},
+		buffers:     map[name]*buffer{},
+		settled:     map[string]bool{},
+		envelopes:   envelopes,
+	}, err
 }
 
 // Write encodes the records into the buffers of their tables. It talks to the server only when a
 // record has a schema that was not seen before.
 func (w *Writer) Write(ctx context.Context, b *record.Batch) error {
-	if v := w.sink.catalog.version.Load(); v != w.version {
-		// A table has changed: its plans are made anew. Waiting rows stay as they are.
-		clear(w.plans)
-		w.lastPlan, w.version = nil, v
-	}
+	w.refresh()
 	for i := range b.Records {
-		err := w.write(ctx, &b.Records[i])
+		err := w.write(ctx, b, &b.Records[i])
+		if err != nil && w.sink.cfg.Widen {
+			err = w.widened(ctx, b, &b.Records[i], err)
+		}
 		if err == nil {
 			continue
 		}
@@ -69,10 +70,30 @@ func (w *Writer) Write(ctx context.Context, b *record.Batch) error {
 	return nil
 }
 
-func (w *Writer) write(ctx context.Context, r *record.Record) error {
+// refresh has the plans made anew when a table has changed. Waiting rows stay as they are.
+func (w *Writer) refresh() {
+	if v := w.sink.catalog.version.Load(); v != w.version {
+		clear(w.plans)
+		w.lastPlan, w.version = nil, v
+	}
+}
+
+func (w *Writer) write(ctx context.Context, b *record.Batch, r *record.Record) error {
 	tombstone := r.Value.Value.Kind == record.Null
-	if tombstone && (!w.sink.cfg.DeleteEnabled || w.sink.cfg.KeyMode != "record_key") {
-		return nil // nothing is to be written, and nothing can be deleted
+	if tombstone && (!w.sink.cfg.DeleteEnabled || w.sink.cfg.KeyMode != "record_key" || w.sink.cfg.bySource()) {
+		// Nothing is to be written, and nothing can be deleted, or it is not known where: then the
+		// record before, with the row that is gone, has deleted it.
+		b.Skip()
+		return nil
+	}
+	if r.Value.Value.Kind == record.Struct && r.Value.Schema != nil {
+		if e := w.envelopes.of(r.Value.Schema); e != nil {
+			return w.change(ctx, b, r, e)
+		}
+	}
+	var err error
+	if w.table, err = w.target(r, record.Datum{}); err != nil {
+		return err
 	}
 	p, err := w.planFor(ctx, r, tombstone)
 	if err != nil || p.buffer == nil {
@@ -92,7 +113,7 @@ func marked(v *record.Value) bool {
 
 // planFor is the plan for records like r.
 func (w *Writer) planFor(ctx context.Context, r *record.Record, tombstone bool) (*plan, error) {
-	s := shape{topic: r.Topic, key: r.Key.Schema, value: r.Value.Schema, tombstone: tombstone}
+	s := shape{table: w.table, topic: r.Topic, key: r.Key.Schema, value: r.Value.Schema, tombstone: tombstone}
 	p := w.lastPlan
 	if p == nil || s != w.last {
 		p = w.plans[s]
@@ -215,6 +236,9 @@ func (w *Writer) keyOf(p *plan, r *record.Record) error {
 }
 
 func (c *cell) refuse(p *plan, err error) error {
+	if e, ok := err.(*rangeError); ok { // and not that of an array's element
+		err = &misfit{e, p.table, c.column}
+	}
 	return unfitf("column %q of table %s (%s): %w", c.column.name, p.table, c.column.declared, err)
 }
 
@@ -233,6 +257,7 @@ func (w *Writer) line(p *plan, r *record.Record) (*group, int, error) {
 			return w.partial(p, r)
 		}
 		var err error
+		before := len(text)
 		switch {
 		case g.binary && v.Kind == record.Null:
 			text = append(text, binaryNull...)
@@ -241,6 +266,7 @@ func (w *Writer) line(p *plan, r *record.Record) (*group, int, error) {
 		default:
 			if i > 0 {
 				text = append(text, '\t')
+				before++
 			}
 			if v.Kind == record.Null {
 				text = append(text, null...)
@@ -249,7 +275,9 @@ func (w *Writer) line(p *plan, r *record.Record) (*group, int, error) {
 			}
 		}
 		if err != nil {
-			return nil, 0, c.refuse(p, err)
+			if text, err = w.instead(p, c, text[:before], err); err != nil {
+				return nil, 0, c.refuse(p, err)
+			}
 		}
 	}
 	if !g.binary {
@@ -260,12 +288,28 @@ func (w *Writer) line(p *plan, r *record.Record) (*group, int, error) {
 	return g, start, nil
 }
 
+// instead appends what out.of.range has in place of a value that was refused with cause.
+func (w *Writer) instead(p *plan, c *cell, text []byte, cause error) ([]byte, error) {
+	v, ok := w.settle(p, c, cause)
+	switch {
+	case !ok:
+		return text, cause
+	case p.group.binary && v.Kind == record.Null:
+		return append(text, binaryNull...), nil
+	case p.group.binary:
+		return w.encoder.octets(text, &c.column.typ, nil, &v)
+	case v.Kind == record.Null:
+		return append(text, null...), nil
+	}
+	return w.encoder.field(text, &c.column.typ, nil, &v)
+}
+
 // partial is line for a record with large values that have not changed: its row has no column
 // for them, so that the stored values stay.
 func (w *Writer) partial(p *plan, r *record.Record) (*group, int, error) {
 	left := *p
 	left.cells = slices.DeleteFunc(slices.Clone(p.cells), func(c cell) bool {
-		return c.from == fromValue && w.placeholder.is(&r.Value.Value.Items[c.at])
+		return c.from == fromValue && w.placeholder.is(c.filled(&r.Value.Value))
 	})
 	if len(left.cells) == 0 {
 		return nil, 0, unfitf("no column of table %s would get a value", p.table)
@@ -287,11 +331,24 @@ var _ connect.Starter = (*exactWriter)(nil)
 
 // Start claims the partition. From here on a flush of an earlier owner finds nothing to move.
 func (w *exactWriter) Start(ctx context.Context) (next int64, ok bool, err error) {
+	id, err := w.sink.idOf(ctx, w.partition.Topic)
+	if err != nil {
+		return 0, false, err
+	}
 	c, err := w.sink.pool.acquire(ctx)
 	if err != nil {
 		return 0, false, err
 	}
 	defer w.sink.pool.release(c)
-	next, ok, err = w.position.claim(ctx, c)
-	return next, ok, w.sink.explain(fmt.Sprintf("claim %s in %s", w.partition, w.position.table), err)
+	doing := fmt.Sprintf("claim %s in %s", w.partition, w.position.table)
+	next, ok, of, err := w.position.claim(ctx, c, id)
+	if err != nil || id == "" || of == id {
+		return next, ok, w.sink.explain(doing, err)
+	}
+	if w.sink.cfg.Recreated == "fail" {
+		return 0, false, connect.Permanent(fmt.Errorf("topic %q was deleted and created again: %s has offset %d of the earlier one for partition %d; to read the new one from its start write on.topic.recreated: reset",
+			w.partition.Topic, w.position.table, next, w.partition.ID))
+	}
+	w.sink.log.Warn("the topic was deleted and created again; it is read from its start", "partition", w.partition.String(), "offset", next)
+	return 0, true, w.sink.explain(doing, w.position.recreated(ctx, c, id))
 }
