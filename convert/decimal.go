@@ -182,8 +182,8 @@ func appendTwosComplement(dst []byte, n int64, large *big.Int) []byte {
 	return dst
 }
 
-// appendUnscaled appends the decimal text of the two's complement number in octets at scale.
-func appendUnscaled(dst, octets []byte, scale int) ([]byte, error) {
+// AppendUnscaled appends the decimal text of the two's complement number in octets at scale.
+func AppendUnscaled(dst, octets []byte, scale int) ([]byte, error) {
 	if scale > maxExponent || scale < -maxExponent {
 		return dst, fmt.Errorf("the scale %d of a decimal is beyond ±%d", scale, maxExponent)
 	}
@@ -214,9 +214,9 @@ func appendUnscaled(dst, octets []byte, scale int) ([]byte, error) {
 	return d.appendPlain(dst), nil
 }
 
-// appendDecimalBase64 appends the base64 text of Connect's Decimal: the unscaled value of text at
-// scale.
-func appendDecimalBase64(dst, text []byte, scale int) ([]byte, error) {
+// AppendDecimal appends the octets of Connect's Decimal: the unscaled value of text at scale, in
+// two's complement.
+func AppendDecimal(dst, text []byte, scale int) ([]byte, error) {
 	d, err := parseDecimal(text)
 	if err != nil {
 		return dst, err
@@ -225,8 +225,17 @@ func appendDecimalBase64(dst, text []byte, scale int) ([]byte, error) {
 	if err != nil {
 		return dst, fmt.Errorf("the decimal %.40s %w", text, err)
 	}
+	return appendTwosComplement(dst, n, large), nil
+}
+
+// appendDecimalBase64 appends the base64 text of Connect's Decimal.
+func appendDecimalBase64(dst, text []byte, scale int) ([]byte, error) {
 	var room [16]byte
-	return base64.StdEncoding.AppendEncode(dst, appendTwosComplement(room[:0], n, large)), nil
+	octets, err := AppendDecimal(room[:0], text, scale)
+	if err != nil {
+		return dst, err
+	}
+	return base64.StdEncoding.AppendEncode(dst, octets), nil
 }
 
 // appendDecimalNumber appends text at scale as a JSON number in the form of Java's
