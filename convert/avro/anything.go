@@ -41,18 +41,6 @@ const (
 // noThing is null: none of the fields is set.
 var noThing [things]byte
 
-// anything appends the type of data without a schema.
-func (m *mapper) anything(space string) *writer {
-	w := &writer{form: anythingForm, name: anythingName}
-	if _, again := m.named[anythingName]; again {
-		m.reference(anythingName, space)
-		return w
-	}
-	m.named[anythingName] = &named{}
-	m.add(anythingSchema)
-	return w
-}
-
 // thing appends what stands before and behind the content of one field.
 func thing(dst []byte, at int, content func(dst []byte) ([]byte, error)) ([]byte, error) {
 	dst = append(append(dst, noThing[:at]...), 2)

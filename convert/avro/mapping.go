@@ -26,11 +26,11 @@ type Mapping struct {
 // Map maps s, which may be nil for data without a schema. Data of which a part has no schema is
 // written as Confluent's Anything, which describes itself.
 func Map(s *record.Schema, o Options) (*Mapping, error) {
-	m := mapper{options: o, named: map[string]*named{}}
 	if s == nil || convert.Untyped(s) {
-		root := m.anything("")
-		return &Mapping{schema: m.text, name: root.name, root: root, options: o}, nil
+		root := &writer{form: anythingForm, schema: s, name: anythingName}
+		return &Mapping{schema: []byte(anythingSchema), name: root.name, root: root, options: o}, nil
 	}
+	m := mapper{options: o, named: map[string]*named{}}
 	root, err := m.value(s, "")
 	if err != nil {
 		return nil, err
