@@ -13,7 +13,7 @@ var may = map[string][]string{
 	"connectd/config":    {},
 	"connectd/convert":   {"connectd/record", "connectd/config"},
 	"connectd/transform": {"connectd/record", "connectd/config", "connectd/convert"},
-	"connectd/kafka":     {"connectd/record", "connectd/config", "connectd/internal/dial"},
+	"connectd/kafka":     {"connectd/record", "connectd/config", "connectd/internal/dial", "connectd/internal/pemstore"},
 	"connectd/connect":   {"connectd/record", "connectd/config", "connectd/convert", "connectd/kafka", "connectd/internal/fault"},
 	"connectd/source/":   {"connectd/record", "connectd/config", "connectd/convert", "connectd/connect", "connectd/internal/fault", "connectd/internal/dial", "connectd/internal/s3client"},
 	"connectd/sink/":     {"connectd/record", "connectd/config", "connectd/convert", "connectd/connect", "connectd/internal/fault", "connectd/internal/dial", "connectd/internal/s3client"},
