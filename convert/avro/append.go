@@ -19,7 +19,7 @@ func (w *writer) append(dst []byte, v *record.Value, o *Options) ([]byte, error)
 	if v.Kind == record.Null {
 		return w.appendNull(dst, o)
 	}
-	if w.union {
+	if w.branch {
 		dst = append(dst, w.present)
 	}
 	switch w.form {
@@ -79,12 +79,15 @@ func (w *writer) append(dst []byte, v *record.Value, o *Options) ([]byte, error)
 
 // mismatch is the error for a value that is not what the schema says.
 func (w *writer) mismatch(v *record.Value) error {
-	return fmt.Errorf("%s does not fit the schema, which has %s", convert.Shown(v), convert.Described(w.schema))
+	return fmt.Errorf("%s does not fit the schema, which has %s", convert.Shown(v), described(w.schema))
 }
 
 func (w *writer) appendNull(dst []byte, o *Options) ([]byte, error) {
-	if w.form == anythingForm {
+	switch w.form {
+	case anythingForm:
 		return append(dst, noThing[:]...), nil
+	case constantForm:
+		return append(dst, w.constant...), nil
 	}
 	if d := w.schema.Default; d != nil && !d.IsNull() && (o.NullToDefault || !w.schema.Optional) {
 		return w.append(dst, d, o)
@@ -95,8 +98,11 @@ func (w *writer) appendNull(dst []byte, o *Options) ([]byte, error) {
 	case w.form == unionForm && w.nulls >= 0:
 		return binary.AppendVarint(dst, w.nulls), nil
 	}
-	return dst, fmt.Errorf("null where the schema requires %s", convert.Described(w.schema))
+	return dst, fmt.Errorf("null where the schema requires %s", described(w.schema))
 }
+
+// described is what s is called in messages.
+func described(s *record.Schema) string { return convert.Described(s) }
 
 // appendOctets appends bytes or a string, behind their length.
 func appendOctets(dst, p []byte) []byte {
@@ -126,13 +132,31 @@ func (w *writer) appendRecord(dst []byte, v *record.Value, o *Options) ([]byte, 
 	switch {
 	case v.Kind == record.Number && w.schema.Name == record.VariableScaleName && len(w.parts) == 2:
 		return w.appendVariable(dst, v.B, o)
-	case v.Kind != record.Struct || len(v.Items) != len(w.parts):
+	case v.Kind != record.Struct || len(v.Items) != len(w.schema.Fields):
 		return dst, w.mismatch(v)
+	case w.from != nil:
+		return w.appendFrom(dst, v.Items, o)
 	}
 	var err error
 	for i, part := range w.parts {
 		if dst, err = part.append(dst, &v.Items[i], o); err != nil {
 			return dst, fmt.Errorf("field %q: %w", w.schema.Fields[i].Name, err)
+		}
+	}
+	return dst, nil
+}
+
+// appendFrom appends the fields of a record whose order is not that of the values.
+func (w *writer) appendFrom(dst []byte, cells []record.Value, o *Options) ([]byte, error) {
+	var err error
+	for i, part := range w.parts {
+		at := w.from[i]
+		if at < 0 {
+			dst = append(dst, part.constant...)
+			continue
+		}
+		if dst, err = part.append(dst, &cells[at], o); err != nil {
+			return dst, fmt.Errorf("field %q: %w", w.schema.Fields[at].Name, err)
 		}
 	}
 	return dst, nil

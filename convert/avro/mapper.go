@@ -3,7 +3,6 @@ package avro
 import (
 	"bytes"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 
@@ -58,7 +57,7 @@ func (m *mapper) value(s *record.Schema, space string) (*writer, error) {
 		return nil, err
 	}
 	w := *base // a record may come again that is not optional
-	w.union, w.schema, w.null, w.present = true, s, 0, 2
+	w.branch, w.union, w.schema, w.null, w.present = true, true, s, 0, 2
 	if nullLast {
 		m.add(`,"null"`)
 		w.null, w.present = 2, 0
@@ -72,10 +71,10 @@ func (m *mapper) bare(s *record.Schema, space string) (*writer, error) {
 	w := &writer{schema: s}
 	switch s.Type {
 	case record.Int8Type, record.Int16Type, record.Int32Type:
-		w.form, w.limit = intForm, map[record.Type]int64{record.Int8Type: math.MaxInt8, record.Int16Type: math.MaxInt16, record.Int32Type: math.MaxInt32}[s.Type]
+		w.form, w.limit = intForm, limits[s.Type]
 		m.plain(s, "int")
 	case record.Int64Type:
-		w.form, w.limit = intForm, math.MaxInt64
+		w.form, w.limit = intForm, limits[s.Type]
 		m.plain(s, "long")
 	case record.Float32Type:
 		w.form = floatForm

@@ -1,6 +1,8 @@
 package avro
 
 import (
+	"math"
+
 	"connectd/convert"
 	"connectd/record"
 )
@@ -48,16 +50,25 @@ func (m *Mapping) Name() string { return m.name }
 type writer struct {
 	form    form
 	schema  *record.Schema
-	name    string // full name of a named type
-	union   bool   // with null
-	null    byte   // the branch of null, as it is written; the value's is the other one
-	present byte
+	name    string           // full name of a named type
+	branch  bool             // a branch of a union
+	present byte             // which, as it is written
+	union   bool             // of a union with null
+	null    byte             // the branch of null, as it is written
 	limit   int64            // greatest value of an integer
 	scale   int              // of a decimal
 	size    int              // of a fixed type
 	symbols map[string]int64 // of an enum
 	parts   []*writer        // fields of a record; branches of a union; the element; key and value
+	from    []int            // the place of each part in the values; nil when it is the same
 	nulls   int64            // the branch of null in a union of several types; -1 for none
+
+	constant []byte // what is written whatever the value
+}
+
+// limits are the greatest values of the integer types.
+var limits = map[record.Type]int64{
+	record.Int8Type: math.MaxInt8, record.Int16Type: math.MaxInt16, record.Int32Type: math.MaxInt32, record.Int64Type: math.MaxInt64,
 }
 
 // form is what an Avro type looks like in octets.
@@ -80,4 +91,5 @@ const (
 	pairsForm // a map whose keys are no strings: an array of records
 	unionForm // of several types: a struct of which one field is set
 	anythingForm
+	constantForm // a field that the values do not have
 )

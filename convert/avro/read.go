@@ -38,7 +38,7 @@ func (n *node) read(b *record.Batch, c *cursor, v *record.Value) {
 	case intForm:
 		v.Kind, v.N = record.Int, c.long()
 		if v.N > n.limit || v.N < -n.limit-1 {
-			c.fail(fmt.Errorf("%d is beyond %s", v.N, convert.Described(n.schema)))
+			c.fail(fmt.Errorf("%d is beyond %s", v.N, described(n.schema)))
 		}
 	case stringForm:
 		v.Kind, v.B = record.String, c.octets()

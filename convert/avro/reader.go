@@ -2,7 +2,6 @@ package avro
 
 import (
 	"fmt"
-	"math"
 	"strings"
 
 	"github.com/twmb/avro"
@@ -56,7 +55,7 @@ type node struct {
 
 // The forms that only readers know.
 const (
-	nullForm     = anythingForm + 1 + iota
+	nullForm     = constantForm + 1 + iota
 	uuidForm     // 16 octets
 	singleForm   // a union of one type
 	anyPartsForm // a record inside of itself: as JSON
@@ -173,7 +172,7 @@ func (p *planner) plain(n *avro.SchemaNode) *node {
 		return nil
 	}
 	p.logical(n, made)
-	made.limit = map[record.Type]int64{record.Int8Type: math.MaxInt8, record.Int16Type: math.MaxInt16, record.Int32Type: math.MaxInt32, record.Int64Type: math.MaxInt64}[s.Type]
+	made.limit = limits[s.Type]
 	return p.complete(n, made)
 }
 
