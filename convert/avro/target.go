@@ -79,7 +79,7 @@ func (c *Converter) newTarget(k key) (*target, error) {
 	default:
 		id, err = c.client.Find(subject, m.Schema(), sr.TypeAvro, c.config.Normalize)
 	}
-	if errors.Is(err, registry.Missing) {
+	if errors.Is(err, registry.ErrMissing) {
 		err = &convert.Blocked{Permanent: true, Err: fmt.Errorf("%w; register this schema, or set auto.register.schemas: true: %s", err, m.Schema())}
 	}
 	if err != nil {

@@ -121,10 +121,10 @@ func TestErrors(t *testing.T) {
 	blocked(t, err, true, "it is refused as invalid (422): Invalid schema")
 
 	_, err = c.ByID(999)
-	if !errors.Is(err, Missing) || errors.As(err, new(*convert.Blocked)) || !strings.Contains(err.Error(), "schema with id 999: the registry does not have it") {
+	if !errors.Is(err, ErrMissing) || errors.As(err, new(*convert.Blocked)) || !strings.Contains(err.Error(), "schema with id 999: the registry does not have it") {
 		t.Errorf("an unknown id: got %v, want an error of the record", err)
 	}
-	if _, err = c.Find("c-value", `"int"`, sr.TypeAvro, false); !errors.Is(err, Missing) {
+	if _, err = c.Find("c-value", `"int"`, sr.TypeAvro, false); !errors.Is(err, ErrMissing) {
 		t.Errorf("an unknown subject: got %v", err)
 	}
 	_, err = client(t, "schema.registry.url", r.URL).ByID(1)

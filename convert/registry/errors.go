@@ -13,8 +13,8 @@ import (
 	"connectd/internal/dial"
 )
 
-// Missing is what is returned, wrapped, for a schema or a subject that the registry does not have.
-var Missing = errors.New("the registry does not have it")
+// ErrMissing is what is returned, wrapped, for a schema or a subject that the registry does not have.
+var ErrMissing = errors.New("the registry does not have it")
 
 // tokenError says that there was no OAuth2 token to ask with.
 type tokenError struct{ err error }
@@ -51,7 +51,7 @@ func (c *Client) explain(doing string, err error) error {
 	case status == http.StatusNotFound && answer.ErrorCode < 40400, status == http.StatusMethodNotAllowed:
 		return say(true, "there is no schema registry at this address (%d); check schema.registry.url", status)
 	case status == http.StatusNotFound:
-		return fmt.Errorf("schema registry %s: %s: %w (%s)", c.names, doing, Missing, text)
+		return fmt.Errorf("schema registry %s: %s: %w (%s)", c.names, doing, ErrMissing, text)
 	case status == http.StatusConflict:
 		return say(true, "it is not compatible with the schemas that are there (409): %s; change the compatibility of the subject, or write to another topic", text)
 	case status == http.StatusUnprocessableEntity:
