@@ -2,7 +2,6 @@ package avro
 
 import (
 	"fmt"
-	"net/url"
 	"strings"
 )
 
@@ -65,13 +64,19 @@ func (m *mapper) part(name string) (string, error) {
 	if !m.options.Scrub || name == "" {
 		return "", fmt.Errorf("%q is no name in Avro, which has letters, digits and _ only; set scrub.invalid.names: true for the converter, or for a PostgreSQL source schema.name.adjustment.mode and field.name.adjustment.mode: avro", name)
 	}
-	scrubbed := []byte(url.QueryEscape(name))
-	if c := scrubbed[0]; c >= '0' && c <= '9' {
-		scrubbed = append([]byte{'x'}, scrubbed...)
+	// As Java's URLEncoder has it, with an underscore for whatever is still not allowed then.
+	scrubbed := make([]byte, 0, 3*len(name)+1)
+	if name[0] >= '0' && name[0] <= '9' {
+		scrubbed = append(scrubbed, 'x')
 	}
-	for i, c := range scrubbed {
-		if !letter(c) && (c < '0' || c > '9') {
-			scrubbed[i] = '_'
+	for _, c := range []byte(name) {
+		switch {
+		case letter(c) || c >= '0' && c <= '9':
+			scrubbed = append(scrubbed, c)
+		case c == '.' || c == '-' || c == '*' || c == ' ':
+			scrubbed = append(scrubbed, '_')
+		default:
+			scrubbed = fmt.Appendf(scrubbed, "_%02X", c)
 		}
 	}
 	return string(scrubbed), nil

@@ -87,41 +87,6 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// TestReaderSchema checks what of a schema becomes Connect's.
-func TestReaderSchema(t *testing.T) {
-	for _, c := range []struct {
-		name    string
-		options Options
-		schema  string
-		want    string
-	}{
-		{"docs and defaults", connect, `{"type":"record","name":"Order","doc":"an order","fields":[
-			{"name":"id","type":"int","doc":"its number","default":7},
-			{"name":"price","type":{"type":"bytes","logicalType":"decimal","precision":4,"scale":2},"default":"\u0004\u00e2"},
-			{"name":"note","type":["null","string"],"default":null}]}`,
-			`{"type":"struct","fields":[` +
-				`{"type":"int32","optional":false,"parameters":{"io.confluent.connect.avro.field.default":"true"},"default":7,"field":"id"},` +
-				`{"type":"bytes","optional":false,"name":"org.apache.kafka.connect.data.Decimal","version":1,"parameters":{"scale":"2","connect.decimal.precision":"4","io.confluent.connect.avro.field.default":"true"},"default":"BOI=","field":"price"},` +
-				`{"type":"string","optional":true,"field":"note"}],"optional":false,"name":"Order","parameters":{"io.confluent.connect.avro.record.doc":"an order","io.confluent.connect.avro.field.doc.id":"its number"}}`},
-		{"without metadata", Options{}, `{"type":"record","name":"Order","doc":"an order","connect.version":3,"fields":[{"name":"id","type":{"type":"int","connect.doc":"x","connect.parameters":{"a":"b"}},"doc":"its number"}]}`,
-			`{"type":"struct","fields":[{"type":"int32","optional":false,"field":"id"}],"optional":false,"name":"Order","version":3}`},
-		{"enum", connect, `{"type":"enum","name":"Mood","namespace":"shop","doc":"a mood","symbols":["GOOD","BAD"],"default":"BAD"}`,
-			`{"type":"string","optional":false,"name":"shop.Mood","parameters":{"io.confluent.connect.avro.enum.doc.Mood":"a mood","io.confluent.connect.avro.enum.default.Mood":"BAD","io.confluent.connect.avro.Enum":"shop.Mood","io.confluent.connect.avro.Enum.GOOD":"GOOD","io.confluent.connect.avro.Enum.BAD":"BAD"}}`},
-		{"union", connect, `["null",{"type":"record","name":"A","namespace":"shop","fields":[]},"int"]`,
-			`{"type":"struct","fields":[{"type":"struct","fields":[],"optional":true,"name":"shop.A","field":"A"},{"type":"int32","optional":true,"field":"int"}],"optional":true,"name":"io.confluent.connect.avro.Union"}`},
-		{"union by full names", Options{Enhanced: true}, `[{"type":"record","name":"A","namespace":"shop","fields":[]},"int"]`,
-			`{"type":"struct","fields":[{"type":"struct","fields":[],"optional":true,"name":"shop.A","field":"shop.A"},{"type":"int32","optional":true,"field":"int"}],"optional":false,"name":"io.confluent.connect.avro.Union"}`},
-		{"more scale than precision", connect, `{"type":"bytes","scale":5,"precision":3,"logicalType":"decimal"}`,
-			`{"type":"bytes","optional":false,"name":"org.apache.kafka.connect.data.Decimal","version":1,"parameters":{"scale":"5","connect.decimal.precision":"3"}}`},
-		{"a default that does not fit", connect, `{"type":"record","name":"A","fields":[{"name":"id","type":"int","default":"x"}]}`,
-			`{"type":"struct","fields":[{"type":"int32","optional":false,"field":"id"}],"optional":false,"name":"A"}`},
-	} {
-		if got := convert.AppendSchema(nil, reader(t, c.schema, c.options).Schema()); string(got) != c.want {
-			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.want)
-		}
-	}
-}
-
 // TestReferences reads a schema that takes its types from others.
 func TestReferences(t *testing.T) {
 	r, err := NewReader(`{"type":"record","name":"Order","namespace":"shop","fields":[{"name":"at","type":"Place"}]}`,
