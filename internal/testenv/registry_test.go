@@ -9,6 +9,22 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 )
 
+// TestSharedRegistry uses the registry of the run, which lives in another process.
+func TestSharedRegistry(t *testing.T) {
+	t.Parallel()
+	r := SharedRegistry(t)
+	client, err := r.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.RegisterSchema(t.Context(), unique(t, "-", 63), sr.Schema{Schema: `"int"`}, -1, -1); err != nil {
+		t.Fatal(err)
+	}
+	if r.Stop() == nil {
+		t.Error("a shared registry was stopped")
+	}
+}
+
 // TestRegistry shows that schemas outlive a stop, and that the registry refuses what a real one
 // does.
 func TestRegistry(t *testing.T) {

@@ -32,7 +32,14 @@ func SharedClickHouse(t testing.TB) *ClickHouse { t.Helper(); return shared(t).C
 func SharedS3(t testing.TB) *S3 { t.Helper(); return shared(t).S3 }
 
 // SharedRegistry returns the Schema Registry of the test run.
-func SharedRegistry(t testing.TB) *Registry { t.Helper(); return shared(t).Registry }
+func SharedRegistry(t testing.TB) *Registry {
+	t.Helper()
+	r := shared(t).Registry
+	if r == nil {
+		t.Fatal("the servers of this run have no registry: start them anew")
+	}
+	return r
+}
 
 // Database creates a database on the shared server for this test. At the end of the test it
 // is dropped, with its replication slots; whoever still uses it is disconnected.
