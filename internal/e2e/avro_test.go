@@ -68,3 +68,75 @@ func TestAvro(t *testing.T) {
 		}
 	}
 }
+
+// TestAvroEnvelopes has the envelopes in Avro, as Debezium writes them, and unwraps them at the
+// sink.
+func TestAvroEnvelopes(t *testing.T) {
+	server, database := testenv.Database(t)
+	registry := testenv.OwnRegistry(t, testenv.RegistryOptions{})
+	name := strings.ToLower(database)
+	l := &load{t: t, server: server, dsn: server.DSN(database)}
+	l.connect()
+	l.must(`CREATE TABLE orders (id int PRIMARY KEY, total numeric(30,2), amount numeric, note text, at timestamptz(3), day date, tags text[], ref uuid, raw bytea)`)
+	l.must(`INSERT INTO orders SELECT i, i * 123456789012345678901.25, i / 7.0, CASE WHEN i % 3 > 0 THEN 'note ' || i END, now(), date '1969-12-31' + i, ARRAY['a', NULL], gen_random_uuid(), '\x00ff' FROM generate_series(1, 500) i`)
+	l.must("CREATE PUBLICATION " + name + " FOR TABLE orders")
+	converters := ""
+	for _, what := range []string{"key", "value"} {
+		converters += fmt.Sprintf(`
+    %[1]s.converter: avro
+    %[1]s.converter.schema.registry.url: %[2]s`, what, registry.URL)
+	}
+	d := newDaemon(t, fmt.Sprintf(`
+worker:
+  bootstrap.servers: %[1]s
+  listeners: http://127.0.0.1:0
+  metadata.max.age.ms: 1000
+  offset.storage.topic: %[2]s-offsets
+connectors:
+  %[2]s-source:
+    connector.class: postgres-source
+    database.hostname: %[3]s
+    database.port: %[4]d
+    database.user: debezium
+    database.password: dbz
+    database.dbname: %[5]s
+    topic.prefix: %[2]s
+    slot.name: %[2]s
+    publication.name: %[2]s
+    table.include.list: public.orders
+    topic.creation.default.replication.factor: 1%[6]s
+  %[2]s-sink:
+    connector.class: postgres-sink
+    topics: %[2]s.public.orders
+    connection.url: %[7]s
+    table.name.format: copied
+    insert.mode: upsert
+    pk.mode: record_key
+    delete.enabled: true
+    auto.create: true
+    linger.ms: 100
+    transforms: unwrap
+    transforms.unwrap.type: io.debezium.transforms.ExtractNewRecordState
+    transforms.unwrap.delete.tombstone.handling.mode: tombstone%[6]s
+`, testenv.SharedKafka(t).Brokers, name, server.Host, server.Port, database, converters, server.DSN(database)))
+	d.start()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	w := &world{t: t}
+	copied := func() string {
+		var differ int
+		err := l.conn.QueryRow(ctx, `SELECT count(*) FROM (SELECT * FROM orders EXCEPT SELECT id, total, amount, note, at, day, tags, ref, raw FROM copied) a`).Scan(&differ)
+		var more int
+		if err == nil {
+			err = l.conn.QueryRow(ctx, "SELECT (SELECT count(*) FROM copied) - (SELECT count(*) FROM orders)").Scan(&more)
+		}
+		if err != nil || differ != 0 || more != 0 {
+			return fmt.Sprintf("%d rows differ, %d are too many (%v)", differ, more, err)
+		}
+		return ""
+	}
+	w.poll(ctx, copied)
+	l.must("UPDATE orders SET note = NULL, total = -total WHERE id % 2 = 0; DELETE FROM orders WHERE id % 5 = 0")
+	w.poll(ctx, copied)
+	d.terminate()
+}
