@@ -1,6 +1,7 @@
 package connect
 
 import (
+	"context"
 	"errors"
 	"sync/atomic"
 	"testing"
@@ -101,6 +102,19 @@ func TestBlockedConverter(t *testing.T) {
 			t.Errorf("cause %s, want %s", got, want)
 		}
 	})
+}
+
+// Check is what `validate --connect` asks.
+func (g *gate) Check(context.Context) error { return g.blocked() }
+
+func TestCheckAsksConverters(t *testing.T) {
+	c := load(t, gated(newMemory(), 1, true), "to-memory", sinkOf("value.converter", "gate"))
+	if err := c.Check(t.Context(), testLog(t)); err == nil || err.Error() != "value converter: the registry is away" {
+		t.Errorf("got %v", err)
+	}
+	if err := c.Check(t.Context(), testLog(t)); err != nil {
+		t.Errorf("the registry is back: %v", err)
+	}
 }
 
 // keyed says whether it is a key converter.

@@ -127,6 +127,10 @@ func TestErrors(t *testing.T) {
 	if _, err = c.Find("c-value", `"int"`, sr.TypeAvro, false); !errors.Is(err, ErrMissing) {
 		t.Errorf("an unknown subject: got %v", err)
 	}
+	if err := c.Check(); err != nil {
+		t.Errorf("check: %v", err)
+	}
+	blocked(t, client(t, "schema.registry.url", r.URL).Check(), true, "list the subjects: it wants other credentials (401)")
 	_, err = client(t, "schema.registry.url", r.URL).ByID(1)
 	blocked(t, err, true, "it wants other credentials (401); check basic.auth.credentials.source")
 	_, err = client(t, "schema.registry.url", strings.Replace(r.URL, "//", "//u:p@", 1)+"/nowhere/").ByID(1)

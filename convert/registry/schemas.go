@@ -77,6 +77,14 @@ func (c *Client) complete(doing string, s sr.Schema) (Schema, error) {
 	return made, add(s.References)
 }
 
+// Check asks the registry for something that every user may ask for.
+func (c *Client) Check() error {
+	return c.ask("list the subjects", func(ctx context.Context) error {
+		_, err := c.asks.Subjects(sr.WithParams(ctx, sr.Limit(1)))
+		return err
+	})
+}
+
 // Register is the id of a schema under subject, where it is registered if it is not there yet.
 func (c *Client) Register(subject, text string, kind sr.SchemaType, normalize bool) (id int, err error) {
 	err = c.ask(fmt.Sprintf("register the schema of subject %q", subject), func(ctx context.Context) (err error) {
