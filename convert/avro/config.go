@@ -13,6 +13,7 @@ type Config struct {
 
 	Register      bool   `yaml:"auto.register.schemas" doc:"register the schema of what is written; without it the schema must be there"`
 	Latest        bool   `yaml:"use.latest.version" doc:"write with the newest schema of the subject, which the records must fit; needs auto.register.schemas: false"`
+	SchemaID      int    `yaml:"use.schema.id" doc:"write with the schema that has this id, which the records must fit; needs auto.register.schemas: false; -1 for none"`
 	Normalize     bool   `yaml:"normalize.schemas" doc:"let the registry compare schemas in its normal form"`
 	Strategy      string `yaml:"subject.name.strategy" doc:"how a subject is named: TopicNameStrategy (topic-key, topic-value), RecordNameStrategy (the record's full name) or TopicRecordNameStrategy (topic-name)"`
 	KeyStrategy   string `yaml:"key.subject.name.strategy" doc:"the same, for a key converter"`
@@ -25,10 +26,17 @@ type Config struct {
 	IgnoreDefault   bool `yaml:"ignore.default.for.nullables" doc:"keep a null in a column with a default: Confluent's default is false, which writes the default there and loses the null"`
 	CacheSize       int  `yaml:"schemas.cache.config" alias:"schemas.cache.size" doc:"how many schemas are remembered"`
 
+	Generalized bool   `yaml:"generalized.sum.type.support" doc:"not supported: unions and enums are those of Connect's users, see enhanced.avro.schema.support"`
+	KeyIDs      string `yaml:"key.schema.id.serializer" doc:"PrefixSchemaIdSerializer: the id of a schema is before the bytes; ids in headers are not supported"`
+	ValueIDs    string `yaml:"value.schema.id.serializer" doc:"the same, for a value converter"`
+
 	PerSubject     string `yaml:"max.schemas.per.subject" noeffect:"schemas.cache.config bounds all schemas together"`
 	LatestStrict   string `yaml:"latest.compatibility.strict" noeffect:"what is written always fits the newest schema"`
 	LatestSize     string `yaml:"latest.cache.size" noeffect:"schemas.cache.config bounds all schemas together"`
 	LatestTTL      string `yaml:"latest.cache.ttl.sec" noeffect:"the newest schema is asked for when a task starts"`
+	IDStrict       string `yaml:"id.compatibility.strict" noeffect:"what is written always fits the schema"`
+	KeyIDReader    string `yaml:"key.schema.id.deserializer" noeffect:"ids of schemas are read before the bytes"`
+	ValueIDReader  string `yaml:"value.schema.id.deserializer" noeffect:"ids of schemas are read before the bytes"`
 	Flatten        string `yaml:"flatten.singleton.unions" noeffect:"a union of one type is always read as that type"`
 	Discard        string `yaml:"discard.type.doc.default" noeffect:"docs and defaults are kept"`
 	Specific       string `yaml:"specific.avro.reader" noeffect:"there are no Java classes here"`
@@ -41,6 +49,7 @@ type Config struct {
 	Rules          string `yaml:"rule.executors" noeffect:"the rules of data contracts are not carried out"`
 	RuleActions    string `yaml:"rule.actions" noeffect:"the rules of data contracts are not carried out"`
 	RuleLoader     string `yaml:"rule.service.loader.enable" noeffect:"the rules of data contracts are not carried out"`
+	RuleMetrics    string `yaml:"rule.metrics.enable" noeffect:"the rules of data contracts are not carried out"`
 	Tags           string `yaml:"propagate.schema.tags" noeffect:"tags of schemas are not kept"`
 
 	keys   bool    // a key converter
@@ -51,7 +60,7 @@ type Config struct {
 func (c *Config) Defaults() {
 	c.Config.Defaults()
 	c.Register, c.Metadata, c.IgnoreDefault = true, true, true
-	c.CacheSize = 1000
+	c.CacheSize, c.SchemaID = 1000, -1
 	c.shared = new(shared)
 }
 
@@ -68,8 +77,18 @@ func (c *Config) Validate(r *config.Report) {
 			r.Errorf(s.key, "%q is not a strategy; write TopicNameStrategy, RecordNameStrategy or TopicRecordNameStrategy", s.value)
 		}
 	}
-	if c.Latest && c.Register {
-		r.Errorf("use.latest.version", "counts only without auto.register.schemas; set that to false")
+	for key, wanted := range map[string]bool{"use.latest.version": c.Latest, "use.schema.id": c.SchemaID >= 0} {
+		if wanted && c.Register {
+			r.Errorf(key, "counts only without auto.register.schemas; set that to false")
+		}
+	}
+	if c.Generalized {
+		r.Errorf("generalized.sum.type.support", "is not supported; remove it, or set enhanced.avro.schema.support to keep enums")
+	}
+	for key, class := range map[string]string{"key.schema.id.serializer": c.KeyIDs, "value.schema.id.serializer": c.ValueIDs} {
+		if class != "" && simple(class) != "PrefixSchemaIdSerializer" {
+			r.Errorf(key, "%q is not supported: the id is always before the bytes; write PrefixSchemaIdSerializer, or nothing", class)
+		}
 	}
 	if c.CacheSize < 1 {
 		r.Errorf("schemas.cache.config", "%d schemas can not be remembered; write at least 1", c.CacheSize)

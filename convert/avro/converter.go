@@ -1,15 +1,16 @@
 package avro
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"sync"
 
+	"github.com/twmb/franz-go/pkg/sr"
+
 	"connectd/convert"
 	"connectd/convert/registry"
 	"connectd/record"
-
-	"github.com/twmb/franz-go/pkg/sr"
 )
 
 // headerSize is what stands before the octets of a value: a zero, and the id of the schema.
@@ -66,6 +67,9 @@ func New(c *Config) (*Converter, error) {
 		readers: map[uint32]*Reader{}, targets: map[key]*target{},
 	}, nil
 }
+
+// Check asks the registry whether it lets us in.
+func (c *Converter) Check(context.Context) error { return c.client.Check() }
 
 // Decode reads data by the schema whose id it names. The hint is of use only to data without a
 // schema.

@@ -314,6 +314,9 @@ func TestSettings(t *testing.T) {
 	}{
 		{[]string{"subject.name.strategy", "x"}, `value.converter.subject.name.strategy: "x" is not a strategy; write TopicNameStrategy, RecordNameStrategy or TopicRecordNameStrategy`},
 		{[]string{"use.latest.version", "true"}, `value.converter.use.latest.version: counts only without auto.register.schemas; set that to false`},
+		{[]string{"use.schema.id", "7"}, `value.converter.use.schema.id: counts only without auto.register.schemas; set that to false`},
+		{[]string{"generalized.sum.type.support", "true"}, `value.converter.generalized.sum.type.support: is not supported; remove it, or set enhanced.avro.schema.support to keep enums`},
+		{[]string{"value.schema.id.serializer", "io.confluent.kafka.serializers.schema.id.HeaderSchemaIdSerializer"}, `is not supported: the id is always before the bytes; write PrefixSchemaIdSerializer, or nothing`},
 		{[]string{"schemas.cache.config", "0"}, `value.converter.schemas.cache.config: 0 schemas can not be remembered; write at least 1`},
 		{[]string{"auto.register.schema", "false"}, `value.converter.auto.register.schema: is not a known key; did you mean auto.register.schemas?`},
 		{[]string{"specific.avro.reader", "true"}, `has no effect here: there are no Java classes here`},

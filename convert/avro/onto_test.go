@@ -1,6 +1,7 @@
 package avro
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/sr"
@@ -55,6 +56,9 @@ func TestLatest(t *testing.T) {
 		if err != nil {
 			blocked(t, err, true, c.want)
 			continue
+		}
+		if fixed := encode(t, converter(t, r, "auto.register.schemas", "false", "use.schema.id", "1"), "b", order); !bytes.Equal(fixed, octets) {
+			t.Errorf("%s: by its id it is written as %x, want %x", c.name, fixed, octets)
 		}
 		d, err := conv.Decode(new(record.Batch), "a", octets, nil)
 		if got, _ := convert.AppendJSON(nil, d); string(got) != c.want {

@@ -76,6 +76,8 @@ func (c *Converter) newTarget(k key) (*target, error) {
 		id, err = c.client.Register(subject, m.Schema(), sr.TypeAvro, c.config.Normalize)
 	case c.config.Latest:
 		id, err = c.latest(subject, t)
+	case c.config.SchemaID >= 0:
+		id, err = c.fixed(t)
 	default:
 		id, err = c.client.Find(subject, m.Schema(), sr.TypeAvro, c.config.Normalize)
 	}
