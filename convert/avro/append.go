@@ -89,7 +89,7 @@ func (w *writer) appendNull(dst []byte, o *Options) ([]byte, error) {
 	case constantForm:
 		return append(dst, w.constant...), nil
 	}
-	if d := w.schema.Default; d != nil && !d.IsNull() && (o.NullToDefault || !w.schema.Optional) {
+	if d := w.schema.Default; d != nil && !d.IsNull() && o.NullToDefault {
 		return w.append(dst, d, o)
 	}
 	switch {

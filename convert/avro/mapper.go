@@ -264,27 +264,47 @@ func (m *mapper) mapOf(w *writer, space string) error {
 				return err
 			}
 		}
-		inner, _ := splitName(full)
-		m.add(`{"type":"array","items":{"type":"record"`)
-		m.name(full, space)
-		m.add(`,"fields":[`)
-		if key, err = m.field("key", s.Key, "", inner); err != nil {
+		if key, elem, err = m.entry(s, full, space); err != nil {
 			return err
 		}
-		m.add(`,`)
-		if elem, err = m.field("value", s.Elem, "", inner); err != nil {
-			return err
-		}
-		m.add(`]`)
-		if s.Name != "" {
-			m.property(internalProp, mapEntryName)
-		}
-		m.add(`}`)
 	}
 	w.parts = []*writer{key, elem}
 	m.properties(s)
 	m.add(`}`)
 	return nil
+}
+
+// entry appends an array of the entries of a map: records with a key and a value.
+func (m *mapper) entry(s *record.Schema, full, space string) (key, elem *writer, err error) {
+	m.add(`{"type":"array","items":`)
+	fields := []record.Field{{Name: "key", Schema: s.Key}, {Name: "value", Schema: s.Elem}}
+	if before, again := m.named[full]; again {
+		if !sameFields(before.fields, fields) {
+			return nil, nil, fmt.Errorf("two maps with different entries are called %q, which Avro does not allow; give them names", full)
+		}
+		m.reference(full, space)
+		return before.writer.parts[0], before.writer.parts[1], nil
+	}
+	parts := make([]*writer, 2)
+	m.named[full] = &named{fields, &writer{parts: parts}}
+	inner, _ := splitName(full)
+	m.add(`{"type":"record"`)
+	m.name(full, space)
+	m.add(`,"fields":[`)
+	if key, err = m.field("key", s.Key, "", inner); err != nil {
+		return nil, nil, err
+	}
+	m.add(`,`)
+	if elem, err = m.field("value", s.Elem, "", inner); err != nil {
+		return nil, nil, err
+	}
+	m.add(`]`)
+	if s.Name != "" {
+		m.property(internalProp, mapEntryName)
+	}
+	m.add(`}`)
+	parts[0], parts[1] = key, elem
+	return key, elem, nil
 }
 
 // record appends a record, or its name when it was described before.

@@ -51,6 +51,7 @@ type node struct {
 	symbols []record.Value // of an enum
 	parts   []*node        // fields of a record; the branches of a union; the element; key and value
 	fields  []int          // of a union: the field of each branch; -1 for null
+	entry   bool           // a record that is an entry of a map
 }
 
 // The forms that only readers know.
@@ -197,7 +198,7 @@ func (p *planner) array(n *avro.SchemaNode, space string) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !isMapEntry(n.Items) || elem.form != recordForm || len(elem.parts) != 2 {
+	if !elem.entry {
 		return p.complete(n, &node{form: arrayForm, schema: &record.Schema{Type: record.ArrayType, Elem: elem.schema}, parts: []*node{elem}}), nil
 	}
 	key, value := elem.parts[0], elem.parts[1]
@@ -214,7 +215,7 @@ func isMapEntry(n *avro.SchemaNode) bool {
 }
 
 func (p *planner) record(n *avro.SchemaNode) (*node, error) {
-	made := &node{form: recordForm, parts: make([]*node, len(n.Fields))}
+	made := &node{form: recordForm, parts: make([]*node, len(n.Fields)), entry: isMapEntry(n)}
 	full := fullName(n)
 	p.named[full] = made
 	if full == anythingName {

@@ -88,3 +88,24 @@ func TestGolden(t *testing.T) {
 		}
 	}
 }
+
+// TestMapsTwice has two maps of one kind, the second of which refers to the first.
+func TestMapsTwice(t *testing.T) {
+	const pairs = `{"type":"map","keys":{"type":"int32","optional":false},"values":{"type":"string","optional":true},"optional":true,"field":"%"}`
+	s := schemaOf(t, `{"type":"struct","name":"A","optional":false,"fields":[`+strings.Replace(pairs, "%", "a", 1)+`,`+strings.Replace(pairs, "%", "b", 1)+`]}`)
+	v := record.OfStruct([]record.Value{record.OfMap([]record.Value{record.OfInt(1), record.OfText("x")}), record.OfMap([]record.Value{record.OfInt(2), {}})})
+	m := mapped(t, s, connect)
+	octets, err := m.Append(nil, &v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := reader(t, m.Schema(), connect)
+	got, err := r.Read(new(record.Batch), octets)
+	if text, _ := convert.AppendJSON(nil, record.Datum{Schema: r.Schema(), Value: got}); string(text) != `{"a":{"1":"x"},"b":{"2":null}}` {
+		t.Errorf("got %s (%v)", text, err)
+	}
+	other := schemaOf(t, `{"type":"struct","name":"A","optional":false,"fields":[`+strings.Replace(pairs, "%", "a", 1)+`,`+strings.Replace(strings.Replace(pairs, "%", "b", 1), "int32", "int64", 1)+`]}`)
+	if _, err := Map(other, connect); err == nil || !strings.Contains(err.Error(), `two maps with different entries are called "io.confluent.connect.avro.MapEntry"`) {
+		t.Errorf("got %v", err)
+	}
+}

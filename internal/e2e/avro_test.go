@@ -77,8 +77,8 @@ func TestAvroEnvelopes(t *testing.T) {
 	name := strings.ToLower(database)
 	l := &load{t: t, server: server, dsn: server.DSN(database)}
 	l.connect()
-	l.must(`CREATE TABLE orders (id int PRIMARY KEY, total numeric(30,2), amount numeric, note text, at timestamptz(3), day date, tags text[], ref uuid, raw bytea)`)
-	l.must(`INSERT INTO orders SELECT i, i * 123456789012345678901.25, i / 7.0, CASE WHEN i % 3 > 0 THEN 'note ' || i END, now(), date '1969-12-31' + i, ARRAY['a', NULL], gen_random_uuid(), '\x00ff' FROM generate_series(1, 500) i`)
+	l.must(`CREATE TABLE orders (id int PRIMARY KEY, total numeric(30,2), amount numeric, note text, at timestamptz(3), day date, tags text[], ref uuid, raw bytea, kind text NOT NULL DEFAULT 'x', n int NOT NULL)`)
+	l.must(`INSERT INTO orders SELECT i, i * 123456789012345678901.25, i / 7.0, CASE WHEN i % 3 > 0 THEN 'note ' || i END, now(), date '1969-12-31' + i, ARRAY['a', NULL], gen_random_uuid(), '\x00ff', 'k' || i, i FROM generate_series(1, 500) i`)
 	l.must("CREATE PUBLICATION " + name + " FOR TABLE orders")
 	converters := ""
 	for _, what := range []string{"key", "value"} {
@@ -125,7 +125,7 @@ connectors:
 	w := &world{t: t}
 	copied := func() string {
 		var differ int
-		err := l.conn.QueryRow(ctx, `SELECT count(*) FROM (SELECT * FROM orders EXCEPT SELECT id, total, amount, note, at, day, tags, ref, raw FROM copied) a`).Scan(&differ)
+		err := l.conn.QueryRow(ctx, `SELECT count(*) FROM (SELECT * FROM orders EXCEPT SELECT id, total, amount, note, at, day, tags, ref, raw, kind, n FROM copied) a`).Scan(&differ)
 		var more int
 		if err == nil {
 			err = l.conn.QueryRow(ctx, "SELECT (SELECT count(*) FROM copied) - (SELECT count(*) FROM orders)").Scan(&more)
