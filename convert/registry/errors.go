@@ -42,7 +42,7 @@ func (c *Client) explain(doing string, err error) error {
 	case !errors.As(err, &answer):
 		return say(false, "%s", dial.Cause(err))
 	}
-	text := strings.TrimSuffix(strings.TrimSpace(answer.Message), ".")
+	text := strings.ReplaceAll(strings.TrimSuffix(strings.TrimSpace(answer.Message), "."), "\n", "; ")
 	switch status := answer.StatusCode; {
 	case status == http.StatusUnauthorized:
 		return say(true, "it wants other credentials (401); check basic.auth.credentials.source with basic.auth.user.info, or bearer.auth.token")
