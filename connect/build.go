@@ -59,26 +59,41 @@ func copyOf(s config.Settings) config.Settings {
 	return c.Interface().(config.Settings)
 }
 
-// Check lets the connector check its settings against the live system, if it can: what
-// `connectd validate --connect` does.
+// Check lets the connector and its converters check their settings against the live systems, if
+// they can: what `connectd validate --connect` does.
 func (c *Connector) Check(ctx context.Context, log *slog.Logger) error {
+	conv, err := c.newConverters()
+	if err != nil {
+		return err
+	}
 	if c.source != nil {
 		src, err := c.newSource(0, 1, log, nil) // the one task that would have all of the work
 		if err != nil {
 			return err
 		}
-		return check(ctx, src)
+		return errors.Join(check(ctx, src), conv.check(ctx))
 	}
 	sink, err := c.newSink(0, log, nil)
 	if err != nil {
 		return err
 	}
-	return errors.Join(check(ctx, sink), sink.Close())
+	return errors.Join(check(ctx, sink), sink.Close(), conv.check(ctx))
 }
 
-// check asks a Source or Sink that is a Checker.
-func check(ctx context.Context, connector any) error {
-	if k, ok := connector.(Checker); ok {
+// check is the first thing that a converter finds: two of one registry would find the same.
+func (c *converters) check(ctx context.Context) error {
+	if err := check(ctx, c.key); err != nil {
+		return fmt.Errorf("key converter: %w", err)
+	}
+	if err := check(ctx, c.value); err != nil {
+		return fmt.Errorf("value converter: %w", err)
+	}
+	return nil
+}
+
+// check asks a Source, a Sink or a converter that is a Checker.
+func check(ctx context.Context, part any) error {
+	if k, ok := part.(Checker); ok {
 		return k.Check(ctx)
 	}
 	return nil

@@ -56,7 +56,7 @@ type Starter interface {
 }
 
 // Checker is a Source or Sink that can check its settings against the live system, before the
-// first task starts and for `connectd validate --connect`.
+// first task starts and for `connectd validate --connect`; or a converter that can, for the latter.
 type Checker interface {
 	Check(ctx context.Context) error
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"connectd/convert"
 	"connectd/kafka"
 	"connectd/record"
 )
@@ -26,6 +27,19 @@ type failure struct {
 	stage string
 	class string // of the transform, converter or connector that refused it
 	err   error
+}
+
+// blocked is the error that fails the task when f is no fault of the record, see convert.Blocked;
+// nil when it is the record's.
+func (f *failure) blocked() error {
+	var b *convert.Blocked
+	switch {
+	case !errors.As(f.err, &b):
+		return nil
+	case b.Permanent:
+		return Permanent(f.err)
+	}
+	return f.err
 }
 
 // policy is what becomes of records that can not be processed: the errors.* settings of one

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"connectd/config"
+	"connectd/convert"
 )
 
 // Kind is what a connector does.
@@ -139,6 +140,9 @@ func (l *loader) converter(what, own, worker string, settings map[string]string)
 		return part{}
 	}
 	loaded := part{plugin: p, settings: p.Settings()}
+	if keys, ok := loaded.settings.(convert.KeySettings); ok && what == "key.converter" {
+		keys.ForKeys()
+	}
 	l.decode(section, loaded.settings, func() error { _, err := p.converter(loaded.settings); return err })
 	return loaded
 }

@@ -198,6 +198,9 @@ func (p *partition) decode(r *record.Record, m *kafka.Message, keyHint, valueHin
 // leaveOut does with a message that failed what errors.tolerance says. Its dead letter is durable
 // before the range is.
 func (p *partition) leaveOut(m *kafka.Message, f *failure) error {
+	if err := f.blocked(); err != nil {
+		return fmt.Errorf("record %s@%d: %w", p.id, m.Offset, err)
+	}
 	err := fmt.Errorf("record %s@%d with key %s: %w", p.id, m.Offset, quoted(m.Key), f.err)
 	policy := &p.task.policy
 	if !policy.tolerateAll {

@@ -278,6 +278,9 @@ func (p *pipeline) refused(s *shipment, failed []record.Failure) error {
 // leaveOut does with a record that failed what errors.tolerance says. A dead letter goes with
 // the batch, so that the batch retires only when the letter is acknowledged.
 func (p *pipeline) leaveOut(s *shipment, r *record.Record, f *failure) error {
+	if err := f.blocked(); err != nil {
+		return fmt.Errorf("topic %q: %w", r.Topic, err)
+	}
 	s.tally.failed++
 	key, value := p.asBytes(r)
 	err := fmt.Errorf("record with key %s of topic %q: %w", quoted(key), r.Topic, f.err)

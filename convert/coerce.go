@@ -23,15 +23,15 @@ var ErrNotFinite = errors.New("is not finite")
 func refuse(d record.Datum, format string, args ...any) error {
 	schema := d.Schema
 	if schema == nil || schema.Type == record.AnyType {
-		return fmt.Errorf("%s: %w", shown(&d.Value), fmt.Errorf(format, args...))
+		return fmt.Errorf("%s: %w", Shown(&d.Value), fmt.Errorf(format, args...))
 	}
-	return fmt.Errorf("%s %s: %w", described(schema), shown(&d.Value), fmt.Errorf(format, args...))
+	return fmt.Errorf("%s %s: %w", Described(schema), Shown(&d.Value), fmt.Errorf(format, args...))
 }
 
 var kindNames = [...]string{"null", "boolean", "integer", "float", "string", "bytes", "number", "JSON", "struct", "array", "map"}
 
-// shown is a value in messages: cut to what one can read.
-func shown(v *record.Value) string {
+// Shown is a value in messages: cut to what one can read.
+func Shown(v *record.Value) string {
 	switch v.Kind {
 	case record.Bool:
 		return strconv.FormatBool(v.Bool())
@@ -261,7 +261,7 @@ func variable(d record.Datum) (decimal, error) {
 	if name(d.Schema) != record.VariableScaleName || len(items) != 2 || items[0].Kind != record.Int || items[1].Kind != record.Bytes {
 		return decimal{}, refuse(d, "is not a number")
 	}
-	text, err := appendUnscaled(nil, items[1].B, int(items[0].N))
+	text, err := AppendUnscaled(nil, items[1].B, int(items[0].N))
 	if err != nil {
 		return decimal{}, refuse(d, "%w", err)
 	}

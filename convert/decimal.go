@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"math/bits"
 	"strconv"
 )
 
@@ -182,8 +183,8 @@ func appendTwosComplement(dst []byte, n int64, large *big.Int) []byte {
 	return dst
 }
 
-// appendUnscaled appends the decimal text of the two's complement number in octets at scale.
-func appendUnscaled(dst, octets []byte, scale int) ([]byte, error) {
+// AppendUnscaled appends the decimal text of the two's complement number in octets at scale.
+func AppendUnscaled(dst, octets []byte, scale int) ([]byte, error) {
 	if scale > maxExponent || scale < -maxExponent {
 		return dst, fmt.Errorf("the scale %d of a decimal is beyond ±%d", scale, maxExponent)
 	}
@@ -191,32 +192,50 @@ func appendUnscaled(dst, octets []byte, scale int) ([]byte, error) {
 		return dst, errors.New("a decimal of no octets has no value")
 	}
 	var room [64]byte
-	text := room[:0]
-	if len(octets) <= 8 {
-		n := int64(int8(octets[0]))
-		for _, o := range octets[1:] {
-			n = n<<8 | int64(o)
-		}
-		text = strconv.AppendInt(text, n, 10)
-	} else {
-		large := new(big.Int).SetBytes(octets)
-		if octets[0] >= 0x80 {
-			large.Sub(large, new(big.Int).Lsh(big.NewInt(1), uint(8*len(octets))))
-		}
-		text = large.Append(text, 10)
-	}
-	d := decimal{exponent: -scale}
-	if text[0] == '-' {
-		d.negative = true
-		text = text[1:]
-	}
-	d.whole = text
+	d := decimal{negative: octets[0] >= 0x80, whole: appendMagnitude(room[:0], octets), exponent: -scale}
 	return d.appendPlain(dst), nil
 }
 
-// appendDecimalBase64 appends the base64 text of Connect's Decimal: the unscaled value of text at
-// scale.
-func appendDecimalBase64(dst, text []byte, scale int) ([]byte, error) {
+// appendMagnitude appends the digits of the two's complement number in octets without its sign.
+func appendMagnitude(dst, octets []byte) []byte {
+	negative := octets[0] >= 0x80
+	if len(octets) > 16 {
+		large := new(big.Int).SetBytes(octets)
+		if negative {
+			large.Sub(new(big.Int).Lsh(big.NewInt(1), uint(8*len(octets))), large)
+		}
+		return large.Append(dst, 10)
+	}
+	var high, low uint64
+	if negative {
+		high, low = math.MaxUint64, math.MaxUint64
+	}
+	for _, o := range octets {
+		high, low = high<<8|low>>56, low<<8|uint64(o)
+	}
+	if negative {
+		var borrow uint64
+		low, borrow = bits.Sub64(0, low, 0)
+		high, _ = bits.Sub64(0, high, borrow)
+	}
+	if high == 0 {
+		return strconv.AppendUint(dst, low, 10)
+	}
+	const digits, unit = 19, 10_000_000_000_000_000_000 // as many digits as a uint64 has room for
+	high, low = bits.Div64(high, low, unit)             // high is at most 2^63, which is less than unit
+	dst = strconv.AppendUint(dst, high, 10)
+	at := len(dst)
+	dst = append(dst, "0000000000000000000"...)
+	for i := digits - 1; low > 0; i-- {
+		dst[at+i] = '0' + byte(low%10)
+		low /= 10
+	}
+	return dst
+}
+
+// AppendDecimal appends the octets of Connect's Decimal: the unscaled value of text at scale, in
+// two's complement.
+func AppendDecimal(dst, text []byte, scale int) ([]byte, error) {
 	d, err := parseDecimal(text)
 	if err != nil {
 		return dst, err
@@ -225,8 +244,17 @@ func appendDecimalBase64(dst, text []byte, scale int) ([]byte, error) {
 	if err != nil {
 		return dst, fmt.Errorf("the decimal %.40s %w", text, err)
 	}
+	return appendTwosComplement(dst, n, large), nil
+}
+
+// appendDecimalBase64 appends the base64 text of Connect's Decimal.
+func appendDecimalBase64(dst, text []byte, scale int) ([]byte, error) {
 	var room [16]byte
-	return base64.StdEncoding.AppendEncode(dst, appendTwosComplement(room[:0], n, large)), nil
+	octets, err := AppendDecimal(room[:0], text, scale)
+	if err != nil {
+		return dst, err
+	}
+	return base64.StdEncoding.AppendEncode(dst, octets), nil
 }
 
 // appendDecimalNumber appends text at scale as a JSON number in the form of Java's

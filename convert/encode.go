@@ -54,13 +54,13 @@ func (j *JSON) appendNull(dst []byte, p *plan) ([]byte, error) {
 		return j.appendValue(dst, p, p.schema.Default)
 	}
 	if !p.schema.Optional {
-		return dst, fmt.Errorf("null where the schema requires %s", described(p.schema))
+		return dst, fmt.Errorf("null where the schema requires %s", Described(p.schema))
 	}
 	return append(dst, "null"...), nil
 }
 
-// described is what s is called in messages.
-func described(s *record.Schema) string {
+// Described is what s is called in messages.
+func Described(s *record.Schema) string {
 	if s == nil {
 		return "any value"
 	}
@@ -91,7 +91,7 @@ func (j *JSON) appendNumber(dst []byte, p *plan, text []byte) ([]byte, error) {
 // appendVariable appends text as the struct of a VariableScaleDecimal: without trailing zeros,
 // and with a scale that is never negative.
 func appendVariable(dst []byte, p *plan, text []byte) ([]byte, error) {
-	scale, octets, err := variableParts(text)
+	scale, octets, err := VariableParts(text)
 	if err != nil {
 		return dst, err
 	}
@@ -104,8 +104,8 @@ func appendVariable(dst []byte, p *plan, text []byte) ([]byte, error) {
 	return append(appendBase64(dst, octets), '}'), nil
 }
 
-// variableParts are the scale and the unscaled octets of a VariableScaleDecimal.
-func variableParts(text []byte) (scale int, octets []byte, err error) {
+// VariableParts are the scale and the unscaled octets of a VariableScaleDecimal.
+func VariableParts(text []byte) (scale int, octets []byte, err error) {
 	d, err := parseDecimal(text)
 	if err != nil {
 		return 0, nil, err

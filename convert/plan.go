@@ -79,7 +79,7 @@ func (j *JSON) plan(s *record.Schema) *plan {
 func (j *JSON) header(p *plan) []byte {
 	if p.header == nil {
 		p.header = append(p.header, `{"schema":`...)
-		if untyped(p.schema) {
+		if Untyped(p.schema) {
 			p.header = append(p.header, "null"...)
 		} else {
 			p.header = appendSchema(p.header, p.schema, j)
@@ -89,13 +89,13 @@ func (j *JSON) header(p *plan) []byte {
 	return p.header
 }
 
-// untyped says whether a part of s is described by its values only: Kafka Connect calls such data
+// Untyped says whether a part of s is described by its values only: Kafka Connect calls such data
 // schemaless.
-func untyped(s *record.Schema) bool {
+func Untyped(s *record.Schema) bool {
 	for i := range s.Fields {
-		if untyped(s.Fields[i].Schema) {
+		if Untyped(s.Fields[i].Schema) {
 			return true
 		}
 	}
-	return s.Type == record.AnyType || s.Elem != nil && untyped(s.Elem) || s.Key != nil && untyped(s.Key)
+	return s.Type == record.AnyType || s.Elem != nil && Untyped(s.Elem) || s.Key != nil && Untyped(s.Key)
 }

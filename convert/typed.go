@@ -17,7 +17,7 @@ type mismatch struct {
 }
 
 func (e *mismatch) Error() string {
-	return fmt.Sprintf("JSON at byte %d: %s, the schema wants %s", e.offset, e.found, described(e.want))
+	return fmt.Sprintf("JSON at byte %d: %s, the schema wants %s", e.offset, e.found, Described(e.want))
 }
 
 // mismatch describes the value at the scanner.
@@ -185,7 +185,7 @@ func (j *JSON) readBytes(b *record.Batch, schema *record.Schema) (record.Value, 
 	octets := b.Bytes(base64.StdEncoding.DecodedLen(len(body)))
 	n, err := base64.StdEncoding.Decode(octets, body)
 	if err != nil {
-		return record.Value{}, &SyntaxError{start, fmt.Sprintf("%.40q is not base64, which the schema %s wants", body, described(schema))}
+		return record.Value{}, &SyntaxError{start, fmt.Sprintf("%.40q is not base64, which the schema %s wants", body, Described(schema))}
 	}
 	octets = octets[:n:n]
 	if schema.Name != record.DecimalName {
@@ -196,7 +196,7 @@ func (j *JSON) readBytes(b *record.Batch, schema *record.Schema) (record.Value, 
 		return record.Value{}, &SyntaxError{start, fmt.Sprintf("a decimal whose schema has the scale %q", schema.Param("scale"))}
 	}
 	text := b.Append(32+len(octets)*3, func(dst []byte) []byte {
-		dst, err = appendUnscaled(dst, octets, scale)
+		dst, err = AppendUnscaled(dst, octets, scale)
 		return dst
 	})
 	if err != nil {

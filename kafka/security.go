@@ -1,14 +1,8 @@
 package kafka
 
 import (
-	"bytes"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/sasl"
@@ -16,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"connectd/config"
+	"connectd/internal/pemstore"
 )
 
 // Security is how a client proves who it is, and checks who the broker is.
@@ -47,10 +42,10 @@ func (s *Security) validate(r *config.Report) {
 		r.Errorf("ssl.endpoint.identification.algorithm", "%q is not known; write https, or nothing to accept any host name", s.CheckHost)
 	}
 	if s.usesTLS() {
-		if _, err := s.roots(); err != nil {
+		if _, err := s.stores().Roots(); err != nil {
 			r.Errorf("ssl.truststore.location", "%s", err)
 		}
-		if _, err := s.certificates(); err != nil {
+		if _, err := s.stores().Certificates(); err != nil {
 			r.Errorf("ssl.keystore.location", "%s", err)
 		}
 	}
@@ -64,113 +59,21 @@ func (s *Security) validate(r *config.Report) {
 func (s *Security) usesTLS() bool  { return s.Protocol == "SSL" || s.Protocol == "SASL_SSL" }
 func (s *Security) usesSASL() bool { return strings.HasPrefix(s.Protocol, "SASL_") }
 
+// stores are the PEM files and texts of the settings.
+func (s *Security) stores() *pemstore.Stores {
+	return &pemstore.Stores{
+		Prefix:         "ssl.",
+		TruststoreType: s.TruststoreType, TruststoreLocation: s.TruststoreLocation, TruststoreCerts: s.TruststoreCerts,
+		KeystoreType: s.KeystoreType, KeystoreLocation: s.KeystoreLocation, KeystoreChain: s.KeystoreChain, KeystoreKey: s.KeystoreKey.Reveal(),
+	}
+}
+
 // tlsConfig is nil without TLS.
 func (s *Security) tlsConfig() (*tls.Config, error) {
 	if !s.usesTLS() {
 		return nil, nil
 	}
-	roots, err := s.roots()
-	if err != nil {
-		return nil, fmt.Errorf("ssl.truststore: %w", err)
-	}
-	certificates, err := s.certificates()
-	if err != nil {
-		return nil, fmt.Errorf("ssl.keystore: %w", err)
-	}
-	c := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, Certificates: certificates}
-	if s.CheckHost == "" {
-		// Only the host name goes unchecked: the chain must still lead to a trusted authority.
-		c.InsecureSkipVerify = true
-		c.VerifyConnection = func(state tls.ConnectionState) error {
-			o := x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool()}
-			for _, cert := range state.PeerCertificates[1:] {
-				o.Intermediates.AddCert(cert)
-			}
-			_, err := state.PeerCertificates[0].Verify(o)
-			return err
-		}
-	}
-	return c, nil
-}
-
-// roots is nil for the authorities that the system trusts.
-func (s *Security) roots() (*x509.CertPool, error) {
-	text, err := s.readPEM("truststore", s.TruststoreType, s.TruststoreLocation, s.TruststoreCerts)
-	if err != nil || text == nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(text) {
-		return nil, errors.New("holds no certificate; it must have at least one BEGIN CERTIFICATE block")
-	}
-	return pool, nil
-}
-
-// certificates is what this client shows: nothing, or one chain with its key.
-func (s *Security) certificates() ([]tls.Certificate, error) {
-	inline := s.KeystoreChain + "\n" + s.KeystoreKey.Reveal()
-	if strings.TrimSpace(inline) == "" {
-		inline = ""
-	}
-	text, err := s.readPEM("keystore", s.KeystoreType, s.KeystoreLocation, inline)
-	if err != nil || text == nil {
-		return nil, err
-	}
-	for rest := text; ; {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			break
-		}
-		if block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "" {
-			return nil, errors.New("the private key is encrypted; decrypt it with openssl pkey -in KEY.pem -out PLAIN.pem, and protect the file by its mode")
-		}
-	}
-	cert, err := tls.X509KeyPair(text, text)
-	if err != nil {
-		return nil, fmt.Errorf("needs one private key and its certificate chain in PEM: %w", err)
-	}
-	return []tls.Certificate{cert}, nil
-}
-
-// readPEM is the PEM text of a store, nil when none is configured.
-func (s *Security) readPEM(store, kind, location, inline string) ([]byte, error) {
-	switch strings.ToLower(filepath.Ext(location)) {
-	case ".jks":
-		kind = "JKS"
-	case ".p12", ".pfx", ".pkcs12":
-		kind = "PKCS12"
-	}
-	if (location != "" || inline != "") && !strings.EqualFold(kind, "PEM") {
-		return nil, conversion(store, strings.ToUpper(kind), location)
-	}
-	if inline != "" {
-		// In properties files line ends are often written as \n.
-		return []byte(strings.ReplaceAll(inline, `\n`, "\n")), nil
-	}
-	if location == "" {
-		return nil, nil
-	}
-	text, err := os.ReadFile(location)
-	if err != nil {
-		return nil, err
-	}
-	if !bytes.Contains(text, []byte("-----BEGIN ")) {
-		return nil, conversion(store, "not PEM", location)
-	}
-	return text, nil
-}
-
-// conversion says how to get PEM from a Java store.
-func conversion(store, kind, location string) error {
-	if location == "" {
-		location = "STORE"
-	}
-	what := "-nokeys"
-	if store == "keystore" {
-		what = "-nodes"
-	}
-	return fmt.Errorf("%s is %s, and only PEM is read; convert it with keytool -importkeystore -srckeystore %s -destkeystore store.p12 -deststoretype PKCS12 (not needed for PKCS12), then openssl pkcs12 -in store.p12 %s -out store.pem, and set ssl.%s.type: PEM and ssl.%s.location: store.pem",
-		location, kind, location, what, store, store)
+	return s.stores().Config(s.CheckHost != "")
 }
 
 // mechanism is nil without SASL.

@@ -12,7 +12,7 @@ var (
 	// secretKey matches the keys that hold secrets, of ours and of the connectors that are stood
 	// in for. It goes by names and not by types, so that it also covers the settings of a
 	// connector that was refused.
-	secretKey = regexp.MustCompile(`(?i)password|secret|token|credential|jaas\.config|keystore\.key$`)
+	secretKey = regexp.MustCompile(`(?i)password|secret|token|credential|jaas\.config|keystore\.key$|user\.info|authorization`)
 	// secretDefault matches a reference whose default is written out.
 	secretDefault = regexp.MustCompile(`^(\$\{env:[^}]*?:-)[^}]+\}$`)
 	// secretInURL matches the password in a URL: user:password@ and password=….

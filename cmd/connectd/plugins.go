@@ -3,6 +3,7 @@ package main
 import (
 	"connectd/connect"
 	"connectd/convert"
+	"connectd/convert/avro"
 	"connectd/transform"
 
 	chsink "connectd/sink/clickhouse"
@@ -32,6 +33,7 @@ var plugins = connect.Plugins{
 	},
 	Converters: []connect.Plugin{
 		connect.ConverterPlugin("json", convert.NewJSON, "org.apache.kafka.connect.json.JsonConverter"),
+		connect.ConverterPlugin("avro", avro.New, "io.confluent.connect.avro.AvroConverter"),
 		connect.ConverterPlugin("string", convert.NewString, "org.apache.kafka.connect.storage.StringConverter"),
 		connect.ConverterPlugin("bytes", convert.NewBytes, "org.apache.kafka.connect.converters.ByteArrayConverter"),
 		connect.ConverterPlugin("simple", convert.NewSimple, "org.apache.kafka.connect.storage.SimpleHeaderConverter"),

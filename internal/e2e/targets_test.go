@@ -27,6 +27,7 @@ type world struct {
 	s3         *testenv.S3
 	bucket     string
 	prefix     string // of the topics, the slot and the connectors' names
+	converters string // of keys and values; JSON without schemas when it is empty
 }
 
 // newWorld uses the shared servers, but for the source: a transaction that is open for long keeps
@@ -46,15 +47,18 @@ func newWorld(t *testing.T) *world {
 // config is one file with the source and the three sinks. Batches are small and quick, so that
 // a kill finds them in every state.
 func (w *world) config() string {
-	json := `
+	converters := w.converters
+	if converters == "" {
+		converters = `
     key.converter: org.apache.kafka.connect.json.JsonConverter
     key.converter.schemas.enable: false
     value.converter: org.apache.kafka.connect.json.JsonConverter
     value.converter.schemas.enable: false`
+	}
 	// A static member takes its partitions back at once after kill -9; another one would wait for
 	// the session timeout of the killed one.
 	member := `
-    consumer.override.group.instance.id: e2e` + json
+    consumer.override.group.instance.id: e2e` + converters
 	return fmt.Sprintf(`
 worker:
   bootstrap.servers: %[1]s
@@ -128,7 +132,7 @@ connectors:
     behavior.on.null.values: write
     rotate.schedule.interval.ms: 500
     flush.size: 5000%[17]s
-`, w.kafka.Brokers, w.prefix, w.source.Host, w.source.Port, w.sourceDB, json,
+`, w.kafka.Brokers, w.prefix, w.source.Host, w.source.Port, w.sourceDB, converters,
 		w.clickhouse.Host, w.clickhouse.Port, w.database, w.target.DSN(w.targetDB), w.bucket, w.s3.Endpoint, w.s3.AccessKey, w.s3.SecretKey,
 		w.clickhouse.User, w.clickhouse.Password, member)
 }

@@ -11,16 +11,20 @@ import (
 var may = map[string][]string{
 	"connectd/record":    {},
 	"connectd/config":    {},
-	"connectd/convert":   {"connectd/record", "connectd/config"},
+	"connectd/convert":   {"connectd/record", "connectd/config", "connectd/convert/registry", "connectd/internal/dial", "connectd/internal/pemstore"},
 	"connectd/transform": {"connectd/record", "connectd/config", "connectd/convert"},
-	"connectd/kafka":     {"connectd/record", "connectd/config", "connectd/internal/dial"},
+	"connectd/kafka":     {"connectd/record", "connectd/config", "connectd/internal/dial", "connectd/internal/pemstore"},
 	"connectd/connect":   {"connectd/record", "connectd/config", "connectd/convert", "connectd/kafka", "connectd/internal/fault"},
 	"connectd/source/":   {"connectd/record", "connectd/config", "connectd/convert", "connectd/connect", "connectd/internal/fault", "connectd/internal/dial", "connectd/internal/s3client"},
 	"connectd/sink/":     {"connectd/record", "connectd/config", "connectd/convert", "connectd/transform", "connectd/connect", "connectd/internal/fault", "connectd/internal/dial", "connectd/internal/s3client"},
 }
 
-// client is the Kafka client, and clients are the packages that may import it.
-const client = "github.com/twmb/franz-go"
+// client is the Kafka client, and clients are the packages that may import it. The client of the
+// Schema Registry is one of HTTP.
+const (
+	client   = "github.com/twmb/franz-go"
+	registry = client + "/pkg/sr"
+)
 
 var clients = []string{"connectd/kafka", "connectd/internal/testenv"}
 
@@ -35,7 +39,7 @@ func TestImports(t *testing.T) {
 		importer := names[0]
 		packages++
 		for _, imported := range names[1:] {
-			if strings.HasPrefix(imported, client) && !one(importer, clients) {
+			if strings.HasPrefix(imported, client) && imported != registry && !one(importer, clients) {
 				t.Errorf("%s imports %s: only %s may", importer, imported, strings.Join(clients, " and "))
 			}
 			if allowed, ruled := rule(importer); ruled && strings.HasPrefix(imported, "connectd/") && !one(imported, allowed) && !within(importer, imported) {

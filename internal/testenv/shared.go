@@ -24,6 +24,7 @@ type Servers struct {
 	Kafka      *Kafka
 	ClickHouse *ClickHouse
 	S3         *S3
+	Registry   *Registry
 }
 
 // StartAll starts one server of each kind, all at the same time, in temporary directories.
@@ -34,6 +35,7 @@ func StartAll(ctx context.Context) (*Servers, error) {
 	g.Go(func() (err error) { s.Kafka, err = StartKafka(ctx, "", KafkaOptions{}); return err })
 	g.Go(func() (err error) { s.ClickHouse, err = StartClickHouse(ctx, "", ClickHouseOptions{}); return err })
 	g.Go(func() (err error) { s.S3, err = StartS3(ctx, "", S3Options{}); return err })
+	g.Go(func() (err error) { s.Registry, err = StartRegistry(ctx, RegistryOptions{}); return err })
 	if err := g.Wait(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -54,6 +56,9 @@ func (s *Servers) Close() error {
 	}
 	if s.S3 != nil {
 		errs = append(errs, s.S3.Close())
+	}
+	if s.Registry != nil {
+		errs = append(errs, s.Registry.Close())
 	}
 	return errors.Join(errs...)
 }

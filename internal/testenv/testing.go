@@ -31,6 +31,16 @@ func SharedClickHouse(t testing.TB) *ClickHouse { t.Helper(); return shared(t).C
 // SharedS3 returns the S3 of the test run.
 func SharedS3(t testing.TB) *S3 { t.Helper(); return shared(t).S3 }
 
+// SharedRegistry returns the Schema Registry of the test run.
+func SharedRegistry(t testing.TB) *Registry {
+	t.Helper()
+	r := shared(t).Registry
+	if r == nil {
+		t.Fatal("the servers of this run have no registry: start them anew")
+	}
+	return r
+}
+
 // Database creates a database on the shared server for this test. At the end of the test it
 // is dropped, with its replication slots; whoever still uses it is disconnected.
 func Database(t testing.TB) (*Postgres, string) {
@@ -112,6 +122,22 @@ func OwnClickHouse(t testing.TB, o ClickHouseOptions) *ClickHouse {
 func OwnS3(t testing.TB, o S3Options) *S3 {
 	t.Helper()
 	return own(t, func(ctx context.Context) (*S3, error) { return StartS3(ctx, "", o) })
+}
+
+// OwnRegistry starts a registry that this test may stop. It is closed at the end of the test. It
+// needs nothing that is installed.
+func OwnRegistry(t testing.TB, o RegistryOptions) *Registry {
+	t.Helper()
+	r, err := StartRegistry(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
 }
 
 // server is what own has to know of one.
