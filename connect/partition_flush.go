@@ -82,7 +82,7 @@ func (p *partition) flushed(end int64) {
 	p.task.count.flushed(&p.tally, &p.times, time.Now())
 	p.inbox.give(p.tally.held)
 	p.task.budget.give(p, p.tally.held)
-	p.tally = rangeTally{}
+	p.tally, p.asked = rangeTally{}, false
 	p.times.reset()
 	clear(p.refused)
 	if !p.failing.IsZero() {

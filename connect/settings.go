@@ -176,6 +176,8 @@ type sinkSettings struct {
 	Linger   time.Duration `yaml:"linger.ms" doc:"flush a partition when its first record has waited this long"`
 	OnGap    string        `yaml:"on.offset.gap" values:"fail,skip" doc:"what to do when Kafka has deleted records that were not read yet"`
 	Protocol string        `yaml:"consumer.group.protocol" values:"classic,consumer" doc:"group protocol: classic, or consumer for KIP-848; the worker's group.protocol when it is not set"`
+
+	spooled bool // see Batching
 }
 
 func (s *sinkSettings) Defaults() {

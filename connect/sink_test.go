@@ -138,6 +138,27 @@ func testSinkWritesEachOffsetOnce(t *testing.T, k kafka.Settings, prefix string,
 	}
 }
 
+// TestSinkRotates makes sure that a writer's own rules end ranges: exactly before the record that it
+// names, over a fetch that holds several such records, and in time when nothing follows. What it has
+// taken does not count as memory, so a full budget does not cut its ranges.
+func TestSinkRotates(t *testing.T) {
+	k := testKafka(t)
+	fill(t, k, "numbers", 1, 0, 2500)
+	store := newMemory()
+	w := testWorker(t, k)
+	w.budget = newBudget(100)
+	w.Add(load(t, testPlugins(nil, store), "to-memory", sinkOf("linger.ms", "3600000", "rotate.every", "1200", "reject", "1200", "errors.tolerance", "all")))
+	start(t, w)
+	until(t, "all rows", func() bool { return store.count() == 2499 })
+	var got [][2]int64
+	for _, r := range store.flushes {
+		got = append(got, [2]int64{r.Start, r.End})
+	}
+	if want := [][2]int64{{0, 1200}, {1200, 2400}, {2400, 2500}}; !slices.Equal(got, want) {
+		t.Errorf("flushed the ranges %v, want %v", got, want)
+	}
+}
+
 func TestSinkTriesAgainInPlace(t *testing.T) {
 	for _, starts := range []string{"false", "true"} {
 		t.Run("starts="+starts, func(t *testing.T) {
