@@ -49,7 +49,7 @@ func (p *partition) put(ctx context.Context, end int64) error {
 	if p.intent == nil {
 		p.intent = newIntent(end, p.task.connector.hash)
 	}
-	r.ID, r.Time = p.intent.ID, p.intent.Time
+	r.ID, r.Time, r.Changed = p.intent.ID, p.intent.Time, p.intent.Config != p.task.connector.hash
 	if p.starter {
 		p.intent = nil // range and offset are one transaction in the target
 	} else if !p.intent.committed {

@@ -4,13 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/klauspost/compress/flate"
 
 	"connectd/connect"
-	"connectd/internal/s3client"
 	"connectd/record"
 )
 
@@ -19,6 +18,8 @@ type Sink struct {
 	cfg    *Config
 	log    *slog.Logger
 	client *s3.Client
+
+	gzip pool[*flate.Writer]
 }
 
 // New builds the client; nothing is sent yet.
@@ -27,7 +28,9 @@ func New(c *Config, e connect.Env) (connect.Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Sink{cfg: c, log: e.Log, client: client}, nil
+	s := &Sink{cfg: c, log: e.Log, client: client}
+	s.gzip.make = func() (*flate.Writer, error) { return flate.NewWriter(nil, c.Level) }
+	return s, nil
 }
 
 // Check looks whether the bucket is there and may be used.
@@ -42,11 +45,8 @@ func (s *Sink) Check(ctx context.Context) error {
 
 // Open starts the objects of one partition.
 func (s *Sink) Open(ctx context.Context, p record.Partition) (connect.Writer, error) {
-	w, err := newWriter(s, p)
-	if err != nil {
-		return nil, connect.Permanent(err)
-	}
-	if err := w.abortOrphans(ctx); err != nil {
+	w := newWriter(s, p)
+	if err := s.abortOrphans(ctx, w.keys.prefix(), w.keys.own); err != nil {
 		return nil, err
 	}
 	return w, nil
@@ -59,6 +59,3 @@ func (s *Sink) Close() error { return nil }
 func (s *Sink) explain(doing string, err error) error {
 	return s.cfg.Explain(doing, err, "s3.bucket.name", "s3:ListBucket, s3:PutObject, s3:GetObject and s3:AbortMultipartUpload")
 }
-
-// taken says whether a conditional write found an object under its key.
-func taken(err error) bool { return s3client.Status(err) == http.StatusPreconditionFailed }
