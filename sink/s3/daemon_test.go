@@ -133,7 +133,7 @@ func (d *daemon) start(step string) {
 	}
 	d.cmd, d.ended, d.log = exec.Command(os.Args[0]), make(chan error, 1), &lockedBuffer{}
 	d.cmd.Stderr, d.cmd.Stdout = d.log, d.log
-	d.cmd.Env = append(os.Environ(), daemonSettings+"="+string(text), daemonBrokers+"="+testenv.SharedKafka(d.t).Brokers, "CONNECTD_FAULT="+step)
+	d.cmd.Env = append(os.Environ(), daemonSettings+"="+string(text), daemonBrokers+"="+testenv.SharedKafka(d.t).Brokers, "CONNECTD_FAULT="+step, "GOMEMLIMIT=128MiB")
 	if err := d.cmd.Start(); err != nil {
 		d.t.Fatal(err)
 	}

@@ -153,7 +153,8 @@ func TestManyFolders(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%d MB written, %d MB of memory at most", folders*each*size>>20, peak>>10)
-	if limit := 160 << 10; peak > limit {
+	// Most of it is what is fetched and decoded at full speed, see TestMemory.
+	if limit := 220 << 10; peak > limit {
 		t.Errorf("the process used %d MB, want at most %d", peak>>10, limit>>10)
 	}
 	d.stop()

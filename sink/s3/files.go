@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"connectd/record"
+	"connectd/sink/s3/format"
 )
 
 // file is one open object of a partition: the records of one folder and, where the format asks for
@@ -14,20 +15,10 @@ type file struct {
 	folder      string // without the time, when that is the time of the flush
 	timed       bool   // the time comes after it
 	schema      string // fingerprint in hex; empty where the file takes any
-	enc         encoder
+	enc         format.Encoder
 	out         *output
 	first, last int64 // offsets
 	rows        int
-}
-
-// encoder writes the records of one object.
-type encoder interface {
-	// Append writes record i of b. An error is about this record alone and leaves the object as it was.
-	Append(b *record.Batch, i int) error
-	// Buffered is about how many bytes the encoder holds in memory.
-	Buffered() int
-	// Close writes what comes after the last record; the underlying writer stays open.
-	Close() error
 }
 
 func (f *file) add(r *record.Record) {

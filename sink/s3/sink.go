@@ -4,13 +4,14 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/klauspost/compress/flate"
 
 	"connectd/connect"
 	"connectd/record"
+	"connectd/sink/s3/format"
 )
 
 // Sink writes to one bucket.
@@ -19,7 +20,8 @@ type Sink struct {
 	log    *slog.Logger
 	client *s3.Client
 
-	gzip pool[*flate.Writer]
+	compressors *format.Compressors
+	writers     atomic.Int32 // that are open
 }
 
 // New builds the client; nothing is sent yet.
@@ -28,9 +30,7 @@ func New(c *Config, e connect.Env) (connect.Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Sink{cfg: c, log: e.Log, client: client}
-	s.gzip.make = func() (*flate.Writer, error) { return flate.NewWriter(nil, c.Level) }
-	return s, nil
+	return &Sink{cfg: c, log: e.Log, client: client, compressors: format.NewCompressors(&c.Config)}, nil
 }
 
 // Check looks whether the bucket is there and may be used.
@@ -47,6 +47,7 @@ func (s *Sink) Check(ctx context.Context) error {
 func (s *Sink) Open(ctx context.Context, p record.Partition) (connect.Writer, error) {
 	w := newWriter(s, p)
 	if err := s.abortOrphans(ctx, w.keys.prefix(), w.keys.own); err != nil {
+		_ = w.Close()
 		return nil, err
 	}
 	return w, nil

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"connectd/record"
+	"connectd/sink/s3/format"
 )
 
 // writer gathers one partition's records into the objects of the next flush.
@@ -30,8 +31,9 @@ type writer struct {
 }
 
 func newWriter(s *Sink, p record.Partition) *writer {
+	s.writers.Add(1)
 	return &writer{
-		sink: s, keys: newKeys(s.cfg, p, s.extension()), part: newPartitioner(s.cfg, p), rotation: newRotation(s.cfg),
+		sink: s, keys: newKeys(s.cfg, p, s.cfg.Extension()), part: newPartitioner(s.cfg, p), rotation: newRotation(s.cfg),
 		files: newFiles(), spool: spool{dir: s.cfg.SpoolDir}, opened: time.Now(), seen: map[fileKey]bool{},
 	}
 }
@@ -106,11 +108,11 @@ func (w *writer) file(r *record.Record) (*file, error) {
 	if f := w.files.find(folder, schema); f != nil {
 		return f, nil
 	}
-	f := &file{folder: string(folder), timed: w.part.wall() && !r.Value.IsNull(), out: newOutput(&w.spool, w.sink.codec())}
+	f := &file{folder: string(folder), timed: w.part.wall() && !r.Value.IsNull(), out: newOutput(&w.spool, w.sink.compressors.Codec())}
 	if schema != nil {
 		f.schema = strconv.FormatUint(w.files.print(schema), 16)
 	}
-	if f.enc, err = w.sink.encoder(schema, f.out); err != nil {
+	if f.enc, err = format.New(&w.sink.cfg.Config, schema, f.out); err != nil {
 		return nil, err
 	}
 	w.files.add(f, schema)
@@ -119,17 +121,19 @@ func (w *writer) file(r *record.Record) (*file, error) {
 
 // schema is what r's object is bound to: nil where the format takes records of any.
 func (w *writer) schema(r *record.Record) *record.Schema {
-	if !w.sink.oneSchema() {
+	if !w.sink.cfg.OneSchema() {
 		return nil
 	}
 	return r.Value.Schema
 }
 
-// What the open objects of one partition hold in memory: more is moved to disk. Large parts of
-// compressed objects are moved anyway.
+// What the open objects of a partition may hold in memory, few or many partitions: more is moved to
+// disk. Large parts of compressed objects are moved anyway.
 const (
-	writerMemory = 1 << 20
-	bodyMemory   = 256 << 10
+	mostMemory  = 2 << 20
+	leastMemory = 256 << 10
+	sinkMemory  = 32 << 20 // of all partitions of a task, until it is too little for that
+	bodyMemory  = 128 << 10
 )
 
 // bound keeps the memory of the open objects within its limit, and looks whether they are to be
@@ -152,7 +156,7 @@ func (w *writer) bound() error {
 			w.full = true
 		}
 	}
-	if held <= writerMemory {
+	if held <= min(mostMemory, max(leastMemory, sinkMemory/int(w.sink.writers.Load()))) {
 		return nil
 	}
 	for _, f := range w.files.open {
@@ -225,13 +229,16 @@ func (w *writer) finish(r record.Range) ([]*object, error) {
 			folder = string(w.part.timed([]byte(folder), r.Time))
 		}
 		stem, key := w.keys.of(f, folder, r)
-		objects = append(objects, &object{key: key, stem: stem, schema: f.schema, body: &f.out.body, size: f.out.body.size(), contentType: w.sink.contentType(), first: f.first, last: f.last, rows: f.rows, r: r})
+		objects = append(objects, &object{key: key, stem: stem, schema: f.schema, body: &f.out.body, size: f.out.body.size(), contentType: w.sink.cfg.ContentType(), first: f.first, last: f.last, rows: f.rows, r: r})
 	}
 	return objects, nil
 }
 
 // Close drops what was not flushed.
-func (w *writer) Close() error { return w.spool.close() }
+func (w *writer) Close() error {
+	w.sink.writers.Add(-1)
+	return w.spool.close()
+}
 
 func (w *writer) reset() error {
 	for _, f := range w.files.open {
