@@ -49,7 +49,7 @@ var s3Sink = sink{"topic to S3, JSON lines with gzip", func(ctx context.Context,
     aws.access.key.id: %[3]s
     aws.secret.access.key: %[4]s
     flush.size: 50000
-    rotate.schedule.interval.ms: 1000
+    rotate.schedule.interval.ms: 300
 `, table, e.s3.Endpoint, e.s3.AccessKey, e.s3.SecretKey) + jsonLines, count, nil
 }}
 
