@@ -26,7 +26,7 @@ type Credentials struct {
 	External string  `yaml:"aws.sts.role.external.id" alias:"s3.credentials.provider.sts.role.external.id,sts.role.external.id" doc:"external id that the role asks for"`
 	Session  string  `yaml:"aws.sts.role.session.name" alias:"s3.credentials.provider.sts.role.session.name,sts.role.session.name" doc:"name of the role's session, which logs of AWS show"`
 	Lifetime Seconds `yaml:"aws.sts.role.session.duration" doc:"how long the role's keys are valid before new ones are asked for: seconds, or a duration such as 1h"`
-	Endpoint string  `yaml:"aws.sts.config.endpoint" doc:"URL of the service that gives the role's keys; empty for AWS's"`
+	STS      string  `yaml:"aws.sts.config.endpoint" doc:"URL of the service that gives the role's keys; empty for AWS's"`
 }
 
 // Seconds is a duration whose key has always been written as a number of seconds.
@@ -102,8 +102,8 @@ func (c *Credentials) assume(cfg *aws.Config) {
 		return
 	}
 	client := sts.NewFromConfig(*cfg, func(o *sts.Options) {
-		if c.Endpoint != "" {
-			o.BaseEndpoint = aws.String(c.Endpoint)
+		if c.STS != "" {
+			o.BaseEndpoint = aws.String(c.STS)
 		}
 	})
 	role := stscreds.NewAssumeRoleProvider(client, c.Role, func(o *stscreds.AssumeRoleOptions) {

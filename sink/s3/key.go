@@ -12,6 +12,7 @@ import (
 // keys names one partition's objects.
 type keys struct {
 	cfg       *Config
+	dir       string // topics.dir with the separator after it
 	p         record.Partition
 	extension string
 	template  template       // of file.name.template; nil for Confluent's names
@@ -19,8 +20,12 @@ type keys struct {
 	location  *time.Location
 }
 
-func newKeys(c *Config, p record.Partition, extension string) *keys {
-	k := &keys{cfg: c, p: p, extension: extension}
+func newKeys(s *Sink, p record.Partition) *keys {
+	c := s.cfg
+	k := &keys{cfg: c, p: p, extension: c.Extension(), dir: c.Dir}
+	if k.dir != "" && !strings.HasSuffix(k.dir, c.Delim) && !s.aiven { // whose prefix is no folder
+		k.dir += c.Delim
+	}
 	k.template, _ = parseTemplate(c.Template) // checked by Validate,
 	k.location, _ = zone(c.Timezone)          // as this
 	if k.template != nil {
@@ -33,23 +38,15 @@ func newKeys(c *Config, p record.Partition, extension string) *keys {
 // stem is what comes before the offset, empty with a template.
 func (k *keys) of(f *file, folder string, r record.Range) (stem, key string) {
 	if k.template != nil {
-		return "", k.dir() + k.template.key(&names{topic: k.p.Topic, folder: folder, partition: k.p.ID, first: f.first, last: f.last,
+		return "", k.dir + k.template.key(&names{topic: k.p.Topic, folder: folder, partition: k.p.ID, first: f.first, last: f.last,
 			time: time.UnixMilli(r.Time).In(k.location)})
 	}
-	stem = k.dir() + k.p.Topic + k.cfg.Delim + folder + k.cfg.Delim + k.stem()
+	stem = k.dir + k.p.Topic + k.cfg.Delim + folder + k.cfg.Delim + k.stem()
 	return stem, stem + k.offset(f.first) + k.extension
 }
 
-// dir is topics.dir with the separator after it.
-func (k *keys) dir() string {
-	if k.cfg.Dir == "" || strings.HasSuffix(k.cfg.Dir, k.cfg.Delim) {
-		return k.cfg.Dir
-	}
-	return k.cfg.Dir + k.cfg.Delim
-}
-
 // manifests is what the keys of manifests begin with.
-func (k *keys) manifests() string { return k.dir() + "_manifest" + k.cfg.Delim }
+func (k *keys) manifests() string { return k.dir + "_manifest" + k.cfg.Delim }
 
 // stem is what the names of the partition's objects begin with, by Confluent's rule.
 func (k *keys) stem() string {
@@ -59,15 +56,15 @@ func (k *keys) stem() string {
 // prefix is what all keys of the partition begin with; others may, too.
 func (k *keys) prefix() string {
 	if k.template != nil {
-		return k.dir()
+		return k.dir
 	}
-	return k.dir() + k.p.Topic + k.cfg.Delim
+	return k.dir + k.p.Topic + k.cfg.Delim
 }
 
 // own says whether key, which begins with prefix, is of this partition.
 func (k *keys) own(key string) bool {
 	if k.template != nil {
-		return k.matches.MatchString(strings.TrimPrefix(key, k.dir()))
+		return k.matches.MatchString(strings.TrimPrefix(key, k.dir))
 	}
 	return strings.HasPrefix(key[strings.LastIndex(key, k.cfg.Delim)+len(k.cfg.Delim):], k.stem())
 }

@@ -9,11 +9,11 @@ import (
 
 // Layout says in which folders and under which names the objects are.
 type Layout struct {
-	Dir       string `yaml:"topics.dir" alias:"aws.s3.prefix,aws.s3.prefix.config" doc:"first part of every key"`
+	Dir       string `yaml:"topics.dir" alias:"aws.s3.prefix,aws.s3.prefix.config" doc:"first part of every key; none with the class of Aiven's connector, whose prefix is no folder and has no separator after it"`
 	Delim     string `yaml:"directory.delim" doc:"separator of the parts of a key"`
 	FileDelim string `yaml:"file.delim" doc:"separator of topic, partition and offset in the last part of a key"`
 	Pad       int    `yaml:"filename.offset.zero.pad.width" doc:"digits of the offset in a key"`
-	Template  string `yaml:"file.name.template" doc:"the whole key below topics.dir, as Aiven's connector names it, instead of folders and names by the keys above: with {{topic}}, {{partition}}, {{start_offset}}, {{end_offset}} (of the object's last record), {{timestamp:unit=yyyy}} (also MM, dd, HH) and, ours, {{encoded_partition}}; :padding=true pads a number"`
+	Template  string `yaml:"file.name.template" doc:"the whole key below topics.dir, as Aiven's connector names it (with its class the default is {{topic}}-{{partition}}-{{start_offset}} and .gz), instead of folders and names by the keys above: with {{topic}}, {{partition}}, {{start_offset}}, {{end_offset}} (of the object's last record), {{timestamp:unit=yyyy}} (also MM, dd, HH) and, ours, {{encoded_partition}}; :padding=true pads a number"`
 
 	Partitioner     string        `yaml:"partitioner.class" values:"default,field,time,daily,hourly,field-and-time,header,io.confluent.connect.storage.partitioner.DefaultPartitioner,io.confluent.connect.storage.partitioner.FieldPartitioner,io.confluent.connect.storage.partitioner.TimeBasedPartitioner,io.confluent.connect.storage.partitioner.DailyPartitioner,io.confluent.connect.storage.partitioner.HourlyPartitioner,io.confluent.connect.storage.partitioner.FieldAndTimeBasedPartitioner" doc:"how records are put into folders: by their partition, by fields of the value, by time, by day, by hour, by fields and time, or by headers"`
 	PartitionFields []string      `yaml:"partition.field.name" doc:"fields of the value, or names of headers, that make the folders name=value; parent.child leads into structs, maps and JSON"`

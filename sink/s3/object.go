@@ -90,6 +90,7 @@ func (s *Sink) settle(ctx context.Context, o *object, cause error) error {
 	case "fail":
 		return connect.Permanent(fmt.Errorf("put object %q: another flush has left an object there; move it away, or set s3.if.exists to overwrite or skip", o.key))
 	}
+	s.log.Warn("object of another flush replaced", "key", o.key, "topic", o.r.Partition.Topic, "partition", o.r.Partition.ID, "offset", o.r.Start)
 	return s.finish(o, s.write(ctx, o, false))
 }
 

@@ -5,8 +5,11 @@ import (
 	"testing"
 	"time"
 
+	"connectd/connect"
 	"connectd/convert"
+	"connectd/internal/s3client"
 	"connectd/record"
+	"connectd/sink/s3/format"
 )
 
 // decoded is a record whose value is JSON without a schema, as the converter makes it.
@@ -185,6 +188,13 @@ func TestTemplate(t *testing.T) {
 		if !w.keys.own(key) || w.keys.own(strings.Replace(key, "2-", "12-", 1)+"x") {
 			t.Errorf("%s: its own keys are not told from others", template)
 		}
+	}
+	aiven, err := New(&Config{Connection: s3client.ConnectionDefaults(), Config: format.Defaults(), Layout: layoutDefaults()}, connect.Env{Class: "io.aiven.kafka.connect.s3.AivenKafkaConnectS3SinkConnector"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key, err := keyOf(t, newWriter(aiven.(*Sink), orders), decoded(t, 42, `{"a":1}`), at(flushed)); err != nil || key != "orders-2-42.gz" {
+		t.Errorf("by Aiven's class: got %q and %v", key, err)
 	}
 	for template, want := range map[string]string{
 		"{{topic}}-{{start_offset}}":                             "names different objects alike",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -20,17 +21,22 @@ type Sink struct {
 	log    *slog.Logger
 	client *s3.Client
 
+	aiven       bool // named by the class of Aiven's connector
 	compressors *format.Compressors
 	writers     atomic.Int32 // that are open
 }
 
-// New builds the client; nothing is sent yet.
+// New builds the client; nothing is sent yet. Aiven's class means Aiven's names of objects.
 func New(c *Config, e connect.Env) (connect.Sink, error) {
+	aiven := strings.Contains(strings.ToLower(e.Class), "aiven")
+	if aiven {
+		c = c.named()
+	}
 	client, err := c.Client(c.Retries)
 	if err != nil {
 		return nil, err
 	}
-	return &Sink{cfg: c, log: e.Log, client: client, compressors: format.NewCompressors(&c.Config)}, nil
+	return &Sink{cfg: c, log: e.Log, client: client, aiven: aiven, compressors: format.NewCompressors(&c.Config)}, nil
 }
 
 // Check looks whether the bucket is there and may be used.

@@ -7,6 +7,21 @@ import (
 	"time"
 )
 
+// named is c with the names of Aiven's connector where it has none of its own.
+func (c *Config) named() *Config {
+	own := *c
+	if own.Template == "" {
+		own.Template = "{{topic}}-{{partition}}-{{start_offset}}"
+		if own.Compression != "none" {
+			own.Template += own.Extension()[strings.LastIndexByte(own.Extension(), '.'):]
+		}
+	}
+	if own.Dir == layoutDefaults().Dir {
+		own.Dir = ""
+	}
+	return &own
+}
+
 // template is file.name.template in parts: literals, and variables of Aiven's connector.
 type template []variable
 

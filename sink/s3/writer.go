@@ -33,7 +33,7 @@ type writer struct {
 func newWriter(s *Sink, p record.Partition) *writer {
 	s.writers.Add(1)
 	return &writer{
-		sink: s, keys: newKeys(s.cfg, p, s.cfg.Extension()), part: newPartitioner(s.cfg, p), rotation: newRotation(s.cfg),
+		sink: s, keys: newKeys(s, p), part: newPartitioner(s.cfg, p), rotation: newRotation(s.cfg),
 		files: newFiles(), spool: spool{dir: s.cfg.SpoolDir}, opened: time.Now(), seen: map[fileKey]bool{},
 	}
 }
