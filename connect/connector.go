@@ -63,7 +63,8 @@ type Rotator interface {
 	// Write next, in order; first says that r begins a range, which then does not end.
 	Ends(r *record.Record, first bool) bool
 	// Due is when the range ends though nothing follows: a time that is over for at once, and the
-	// zero time for when the runtime's own rules say so. It is asked after each Write.
+	// zero time for when the runtime's own rules say so. It is asked after each Write, as long as
+	// something of the range is written.
 	Due() time.Time
 }
 

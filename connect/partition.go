@@ -38,7 +38,7 @@ type partition struct {
 	starter bool      // the writer keeps its offset itself
 	rotator Rotator   // the writer, when it has rules of its own; nil without
 	asked   bool      // the rotator knows of the range
-	lingers time.Time // when the range is to end by linger.ms
+	began   time.Time // when the range was
 	chain   chain
 	conv    converters
 	batch   record.Batch

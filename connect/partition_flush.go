@@ -26,11 +26,8 @@ func (p *partition) flush(ctx context.Context) error {
 	if err := p.tally.check(); err != nil {
 		return Permanent(fmt.Errorf("partition %s, offsets %d to %d: %w", p.id, p.start, end-1, err))
 	}
-	if len(p.letters) > 0 {
-		if err := p.task.letters.send(ctx, p.letters); err != nil {
-			return fmt.Errorf("write dead letters: %w", err)
-		}
-		p.letters = nil
+	if err := p.sendLetters(ctx); err != nil {
+		return err
 	}
 	// A range in which nothing is left to write needs no intent; but a writer that keeps its own
 	// offset has to move it, and a flush that was begun has to be ended.
@@ -40,6 +37,18 @@ func (p *partition) flush(ctx context.Context) error {
 		}
 	}
 	p.flushed(end)
+	return nil
+}
+
+// sendLetters makes the dead letters durable.
+func (p *partition) sendLetters(ctx context.Context) error {
+	if len(p.letters) == 0 {
+		return nil
+	}
+	if err := p.task.letters.send(ctx, p.letters); err != nil {
+		return fmt.Errorf("write dead letters: %w", err)
+	}
+	p.letters = nil
 	return nil
 }
 

@@ -98,7 +98,7 @@ func (p *partition) fits(msgs []kafka.Message) (n int, full bool) {
 // the one that the writer begins another range with. ends says that the range is to be flushed.
 func (p *partition) take(ctx context.Context, msgs []kafka.Message) (taken int, ends bool, err error) {
 	if p.tally.consumed == 0 && p.intent == nil {
-		p.lingers = time.Now().Add(p.config.Linger)
+		p.began = time.Now()
 		p.linger.Reset(p.config.Linger)
 	}
 	b := &p.batch
@@ -149,11 +149,20 @@ func (p *partition) take(ctx context.Context, msgs []kafka.Message) (taken int, 
 		p.next = msgs[len(msgs)-1].Offset + 1
 	}
 	if p.config.spooled {
-		p.inbox.give(p.tally.held)
-		p.task.budget.give(p, p.tally.held)
-		p.tally.held = 0
+		if err := p.release(ctx); err != nil {
+			return 0, false, err
+		}
 	}
 	return len(msgs), ends || p.due(), nil
+}
+
+// release gives back the memory of what is taken. Dead letters are sent now: a range may grow for
+// hours.
+func (p *partition) release(ctx context.Context) error {
+	p.inbox.give(p.tally.held)
+	p.task.budget.give(p, p.tally.held)
+	p.tally.held = 0
+	return p.sendLetters(ctx)
 }
 
 // endsBefore says whether the writer begins another range with r.
@@ -169,19 +178,26 @@ func (p *partition) endsBefore(r *record.Record) bool {
 // due says whether the writer wants the range to end now, and otherwise sees to it that it ends in
 // time.
 func (p *partition) due() bool {
-	if p.rotator == nil || p.intent != nil || !p.asked {
+	if p.rotator == nil || p.intent != nil {
 		return false
 	}
-	at := p.rotator.Due()
-	if at.IsZero() {
-		return false
+	at := p.began.Add(p.config.Linger)
+	if p.tally.written == 0 {
+		// Nothing is in the writer: the offset moves on as soon as elsewhere.
+		at = earlier(at, p.began.Add(defaultLinger))
+	} else if due := p.rotator.Due(); !due.IsZero() {
+		at = earlier(at, due)
 	}
-	if wait := time.Until(at); wait <= 0 {
-		return true
-	} else if at.Before(p.lingers) {
-		p.linger.Reset(wait)
+	wait := time.Until(at)
+	p.linger.Reset(wait)
+	return wait <= 0
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
 	}
-	return false
+	return a
 }
 
 // write gives the batch to the writer. msgs are what it was decoded from.

@@ -165,6 +165,8 @@ func (s *sourceSettings) Validate(r *config.Report) {
 	}
 }
 
+const defaultLinger = time.Second
+
 // sinkSettings are the runtime's own keys of a sink.
 type sinkSettings struct {
 	common
@@ -184,7 +186,7 @@ func (s *sinkSettings) Defaults() {
 	s.common.Defaults()
 	s.MaxRows = 50000
 	s.MaxBytes = 16 << 20
-	s.Linger = time.Second
+	s.Linger = defaultLinger
 	s.OnGap = "fail"
 }
 

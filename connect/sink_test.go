@@ -159,6 +159,18 @@ func TestSinkRotates(t *testing.T) {
 	}
 }
 
+// TestSinkRotatesNothing makes sure that the offset moves on also where a writer with rules of its own
+// has got nothing.
+func TestSinkRotatesNothing(t *testing.T) {
+	k := testKafka(t)
+	fill(t, k, "numbers", 1, 0, 1)
+	store := newMemory()
+	w := testWorker(t, k)
+	w.Add(load(t, testPlugins(nil, store), "to-memory", sinkOf("linger.ms", "3600000", "rotate.every", "10", "reject", "0", "errors.tolerance", "all")))
+	start(t, w)
+	until(t, "the offset after the only record", func() bool { return slices.Contains(committed(t, k, "to-memory"), "numbers-0=1") })
+}
+
 func TestSinkTriesAgainInPlace(t *testing.T) {
 	for _, starts := range []string{"false", "true"} {
 		t.Run("starts="+starts, func(t *testing.T) {
@@ -228,7 +240,7 @@ func TestSinkFinishesPendingIntent(t *testing.T) {
 	until(t, "the rows", func() bool { return store.count() == 90 })
 	stop()
 	first := store.flushes[0]
-	want := record.Range{Partition: record.Partition{Topic: "numbers"}, Start: 10, End: 37, ID: "00112233445566778899aabbccddeeff", Time: 1700000000000}
+	want := record.Range{Partition: record.Partition{Topic: "numbers"}, Start: 10, End: 37, ID: "00112233445566778899aabbccddeeff", Time: 1700000000000, Changed: true}
 	if first != want {
 		t.Errorf("first flush %+v, want %+v", first, want)
 	}
