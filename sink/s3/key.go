@@ -45,6 +45,12 @@ func (k *keys) of(f *file, folder string, r record.Range) (stem, key string) {
 	return stem, stem + k.offset(f.first) + k.extension
 }
 
+// longestFolder is what is left for a folder of the 1024 bytes that a key may have: the rest has the
+// topic's name twice, a time perhaps, numbers and an extension.
+func (k *keys) longestFolder() int {
+	return 1024 - len(k.dir) - 2*len(k.p.Topic) - len(k.cfg.PathFormat) - 100
+}
+
 // manifests is what the keys of manifests begin with.
 func (k *keys) manifests() string { return k.dir + "_manifest" + k.cfg.Delim }
 

@@ -84,6 +84,7 @@ func TestPartitioners(t *testing.T) {
 		{"missing field", `{"a":1}`, func(c *Config) { c.Partitioner, c.PartitionFields = "field", []string{"b"} }, "", `the value has no field "b"`},
 		{"missing nested field", `{"a":{"c":1}}`, func(c *Config) { c.Partitioner, c.PartitionFields = "field", []string{"a.b"} }, "", `"a" has no "b"`},
 		{"field that is no name", `{"a":1.5}`, func(c *Config) { c.Partitioner, c.PartitionFields = "field", []string{"a"} }, "", "neither a text, nor an integer, nor a boolean"},
+		{"field that is too long", `{"a":"` + strings.Repeat("x", 1000) + `"}`, func(c *Config) { c.Partitioner, c.PartitionFields = "field", []string{"a"} }, "", "the folder"},
 		{"headers", `{"a":1}`, func(c *Config) { c.Partitioner, c.PartitionFields = "header", []string{"h", "n"} }, "h=last/n=7", ""},
 		{"missing header", `{"a":1}`, func(c *Config) { c.Partitioner, c.PartitionFields = "header", []string{"x"} }, "", `no header "x"`},
 		{"daily by the record's timestamp", `{"a":1}`, func(c *Config) { c.Partitioner, c.Extractor = confluent+"DailyPartitioner", "Record" }, "year=2026/month=03/day=29", ""},

@@ -119,6 +119,10 @@ func (s *Sink) list(ctx context.Context, prefix, after string, each func(*types.
 	page := s3.NewListObjectsV2Paginator(s.client, &s3.ListObjectsV2Input{Bucket: &s.cfg.Bucket, Prefix: &prefix, StartAfter: optional(after)})
 	for page.HasMorePages() {
 		listed, err := page.NextPage(ctx)
+		if s3client.Status(err) == 403 && !s.cfg.Conditional {
+			s.log.Warn("what an earlier attempt has written is written again: the bucket may not be listed", "prefix", prefix, "err", err)
+			return nil
+		}
 		if err != nil {
 			return s.explain(fmt.Sprintf("look for objects of an earlier attempt below %q in bucket %q", prefix, s.cfg.Bucket), err)
 		}

@@ -40,7 +40,7 @@ func (s *Sink) writeWhole(ctx context.Context, o *object, conditional bool) erro
 	return err
 }
 
-const abortTimeout = 10 * time.Second
+const abortTimeout = 3 * time.Second
 
 // writeParts uploads o in parts. The object appears when the upload is completed; an upload
 // that is not completed is aborted, for it would cost room for ever.

@@ -108,6 +108,9 @@ func (w *writer) file(r *record.Record) (*file, error) {
 	if f := w.files.find(folder, schema); f != nil {
 		return f, nil
 	}
+	if most := w.keys.longestFolder(); len(folder) > most {
+		return nil, fmt.Errorf("the folder %.40q… has %d bytes, and a key has room for %d", folder, len(folder), most)
+	}
 	f := &file{folder: string(folder), timed: w.part.wall() && !r.Value.IsNull(), out: newOutput(&w.spool, w.sink.compressors.Codec())}
 	if schema != nil {
 		f.schema = strconv.FormatUint(w.files.print(schema), 16)
@@ -136,10 +139,17 @@ const (
 	bodyMemory  = 128 << 10
 )
 
+// What encoders may hold before a partition's open objects are finished, since that can not be moved
+// to disk.
+const (
+	encoderMemory      = 64 << 20 // of all partitions of a task
+	leastEncoderMemory = 4 << 20  // of one, in any case
+)
+
 // bound keeps the memory of the open objects within its limit, and looks whether they are to be
 // finished for their size or their number.
 func (w *writer) bound() error {
-	held := 0
+	held, encoding := 0, 0
 	limit := int64(w.sink.cfg.Bytes)
 	w.full = len(w.files.open) >= mostOpen
 	for _, f := range w.files.open {
@@ -152,11 +162,16 @@ func (w *writer) bound() error {
 			}
 		}
 		held += f.out.held()
+		encoding += f.enc.Buffered()
 		if limit > 0 && f.out.size() >= limit {
 			w.full = true
 		}
 	}
-	if held <= min(mostMemory, max(leastMemory, sinkMemory/int(w.sink.writers.Load()))) {
+	writers := int(w.sink.writers.Load())
+	if encoding > max(leastEncoderMemory, encoderMemory/writers) {
+		w.full = true
+	}
+	if held <= min(mostMemory, max(leastMemory, sinkMemory/writers)) {
 		return nil
 	}
 	for _, f := range w.files.open {
