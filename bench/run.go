@@ -51,7 +51,7 @@ var measurements = []measurement{
 	{"clickhouse", measureClickHouse},
 	{"postgres-append", measurePostgres(false)},
 	{"postgres-upsert", measurePostgres(true)},
-	{"s3", measureSink(s3Sink)},
+	{"s3", measureS3},
 }
 
 // run measures one after the other. One that fails is a line of the table too.

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-
 	"connectd/kafka"
 )
 
@@ -100,43 +98,3 @@ func flat(i int) []byte {
 	return fmt.Appendf(nil, `{"id":%d,"user_id":%d,"session_id":%d,"quantity":%d,"status":%d,"price":%.2f,"kind":"%s","city":"Amsterdam","agent":"Mozilla/5.0 (X11; Linux) %s","url":"/products/%s"}`,
 		i, i*7919%100000, i*31, i%10, i%5, float64(i%10000)/100+0.01, []string{"view", "click", "buy"}[i%3], hash[:16], hash)
 }
-
-var s3Sink = sink{"topic to S3, JSON lines with gzip", func(ctx context.Context, e *engines, table string) (string, func() (int, error), error) {
-	client := e.s3.Client()
-	if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &table}); err != nil {
-		return "", nil, err
-	}
-	seen := map[string]int{} // rows of each object, from its metadata
-	count := func() (int, error) {
-		list, err := client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &table})
-		if err != nil {
-			return 0, err
-		}
-		sum := 0
-		for _, o := range list.Contents {
-			if _, ok := seen[*o.Key]; !ok {
-				head, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &table, Key: o.Key})
-				if err != nil {
-					return 0, err
-				}
-				if seen[*o.Key], err = strconv.Atoi(head.Metadata["connectd-count"]); err != nil {
-					return 0, err
-				}
-			}
-			sum += seen[*o.Key]
-		}
-		return sum, nil
-	}
-	return fmt.Sprintf(`
-  %[1]s:
-    connector.class: s3-sink
-    topics: %[1]s
-    s3.bucket.name: %[1]s
-    s3.region: us-east-1
-    store.url: %[2]s
-    aws.access.key.id: %[3]s
-    aws.secret.access.key: %[4]s
-    flush.size: 50000
-    rotate.schedule.interval.ms: 1000
-`, table, e.s3.Endpoint, e.s3.AccessKey, e.s3.SecretKey) + jsonLines, count, nil
-}}

@@ -11,6 +11,10 @@ type Batching struct {
 	Rows   int
 	Bytes  config.Size
 	Linger time.Duration
+
+	// Spooled says that the writer keeps what it has taken out of memory until the flush, so that
+	// only what is not taken yet counts for memory.max.bytes.
+	Spooled bool
 }
 
 // Batcher is the settings of a sink that has keys of its own for this, such as flush.size or
@@ -28,6 +32,7 @@ func (s *sinkSettings) adopt(own config.Settings, written *config.Section) {
 	}
 	is := func(key string) bool { _, ok := written.Get(key); return ok }
 	says := b.Batching()
+	s.spooled = says.Spooled
 	if says.Rows > 0 && !is("batch.max.rows") {
 		s.MaxRows = says.Rows
 	}

@@ -3,6 +3,7 @@ package connect
 import (
 	"context"
 	"errors"
+	"time"
 
 	"connectd/kafka"
 	"connectd/record"
@@ -53,6 +54,18 @@ type Starter interface {
 	// Start claims the partition, fences earlier owners and returns the next offset to read;
 	// ok is false when the target knows none yet.
 	Start(ctx context.Context) (next int64, ok bool, err error)
+}
+
+// Rotator is a Writer with rules of its own about where a range ends, beside the runtime's. It is
+// not asked while a flush of an earlier life is finished: that range is fixed.
+type Rotator interface {
+	// Ends says whether the range ends before r. It is asked once for each record that comes to
+	// Write next, in order; first says that r begins a range, which then does not end.
+	Ends(r *record.Record, first bool) bool
+	// Due is when the range ends though nothing follows: a time that is over for at once, and the
+	// zero time for when the runtime's own rules say so. It is asked after each Write, as long as
+	// something of the range is written.
+	Due() time.Time
 }
 
 // Checker is a Source or Sink that can check its settings against the live system, before the

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"connectd/record"
 )
@@ -42,12 +43,13 @@ type memoryConfig struct {
 	Lose   int64 `yaml:"lose" doc:"offset that the sink forgets to account for; -1 for none"`
 	Refuse int64 `yaml:"refuse" doc:"offset that the target refuses when it is flushed; -1 for none"`
 	Rows   int   `yaml:"flush.rows" doc:"rows of a flush; 0 for the runtime's default"`
+	Every  int64 `yaml:"rotate.every" doc:"end a range before each multiple of this offset, and shortly after its last record; 0 for no rules of its own"`
 
 	store *memory
 }
 
 func (c *memoryConfig) Defaults()          { c.Reject, c.Lose, c.Refuse = -1, -1, -1 }
-func (c *memoryConfig) Batching() Batching { return Batching{Rows: c.Rows} }
+func (c *memoryConfig) Batching() Batching { return Batching{Rows: c.Rows, Spooled: c.Every > 0} }
 
 func (m *memory) sink(c *memoryConfig) Sink {
 	c.store = m
@@ -65,8 +67,20 @@ func (s *memorySink) Open(_ context.Context, p record.Partition) (Writer, error)
 	if s.c.Starts {
 		return &memoryStarter{w}, nil
 	}
+	if s.c.Every > 0 {
+		return &memoryRotator{w}, nil
+	}
 	return w, nil
 }
+
+// memoryRotator ends ranges by the records' offsets.
+type memoryRotator struct{ *memoryWriter }
+
+func (w *memoryRotator) Ends(r *record.Record, first bool) bool {
+	return r.Offset%w.c.Every == 0 // also when first, which must not matter
+}
+
+func (w *memoryRotator) Due() time.Time { return time.Now().Add(100 * time.Millisecond) }
 
 func (s *memorySink) Close() error {
 	s.c.store.mu.Lock()

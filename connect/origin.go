@@ -13,6 +13,9 @@ type originTimes struct {
 	field  int            // of the time in it, or -1
 }
 
+// maxRuns bounds the memory of a range that grows for hours.
+const maxRuns = 1 << 16
+
 type timeRun struct{ at, n int64 }
 
 // timeFields are where a change says when it was made, in milliseconds since 1970: what unwrapping
@@ -31,7 +34,23 @@ func (o *originTimes) note(at int64) {
 		o.runs[n-1].n++
 		return
 	}
+	if len(o.runs) >= maxRuns {
+		o.merge()
+	}
 	o.runs = append(o.runs, timeRun{at, 1})
+}
+
+// merge makes one run of every two. The earlier time stays: a lag is rather said too large.
+func (o *originTimes) merge() {
+	half := o.runs[:0]
+	for i := 0; i+1 < len(o.runs); i += 2 {
+		a, b := o.runs[i], o.runs[i+1]
+		half = append(half, timeRun{min(a.at, b.at), a.n + b.n})
+	}
+	if len(o.runs)%2 == 1 {
+		half = append(half, o.runs[len(o.runs)-1])
+	}
+	o.runs = half
 }
 
 // of is when r came to be: what its value says, or else its timestamp.

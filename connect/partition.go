@@ -35,7 +35,10 @@ type partition struct {
 	cancel context.CancelCauseFunc // ends run at once
 
 	writer  Writer
-	starter bool // the writer keeps its offset itself
+	starter bool      // the writer keeps its offset itself
+	rotator Rotator   // the writer, when it has rules of its own; nil without
+	asked   bool      // the rotator knows of the range
+	began   time.Time // when the range was
 	chain   chain
 	conv    converters
 	batch   record.Batch
@@ -64,6 +67,13 @@ type rangeTally struct {
 	consumed, written, filtered, failed, dead int64
 	bytes                                     int64 // of keys and values
 	held                                      int64 // of the budget
+}
+
+// consume counts m.
+func (t *rangeTally) consume(m *kafka.Message) {
+	t.consumed++
+	t.bytes += int64(len(m.Key) + len(m.Value))
+	t.held += size(m)
 }
 
 // newPartition makes the partition of c, which starts at start: the committed offset, if there
@@ -201,7 +211,7 @@ func (p *partition) fenced(ctx context.Context, cause error) {
 // rewind drops what was taken and not flushed, and reads on from offset.
 func (p *partition) rewind(offset int64) {
 	p.next = offset
-	p.tally, p.letters = rangeTally{}, nil
+	p.tally, p.letters, p.asked = rangeTally{}, nil, false
 	p.times.reset()
 	p.linger.Stop()
 	p.task.budget.give(p, p.inbox.rewind(offset))
@@ -234,6 +244,7 @@ func (p *partition) open(ctx context.Context) error {
 		return fmt.Errorf("open partition %s: %w", p.id, err)
 	}
 	p.writer = w
+	p.rotator, _ = w.(Rotator)
 	s, ok := w.(Starter)
 	if p.starter = ok; !ok {
 		return nil
@@ -306,6 +317,9 @@ func (p *partition) drain(ctx context.Context) error {
 
 // flushEarly and room are called by the budget.
 func (p *partition) flushEarly() {
+	if p.config.spooled {
+		return // what is taken holds no memory, and the rest is taken anyway
+	}
 	select {
 	case p.early <- struct{}{}:
 	default:

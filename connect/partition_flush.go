@@ -26,11 +26,8 @@ func (p *partition) flush(ctx context.Context) error {
 	if err := p.tally.check(); err != nil {
 		return Permanent(fmt.Errorf("partition %s, offsets %d to %d: %w", p.id, p.start, end-1, err))
 	}
-	if len(p.letters) > 0 {
-		if err := p.task.letters.send(ctx, p.letters); err != nil {
-			return fmt.Errorf("write dead letters: %w", err)
-		}
-		p.letters = nil
+	if err := p.sendLetters(ctx); err != nil {
+		return err
 	}
 	// A range in which nothing is left to write needs no intent; but a writer that keeps its own
 	// offset has to move it, and a flush that was begun has to be ended.
@@ -43,13 +40,25 @@ func (p *partition) flush(ctx context.Context) error {
 	return nil
 }
 
+// sendLetters makes the dead letters durable.
+func (p *partition) sendLetters(ctx context.Context) error {
+	if len(p.letters) == 0 {
+		return nil
+	}
+	if err := p.task.letters.send(ctx, p.letters); err != nil {
+		return fmt.Errorf("write dead letters: %w", err)
+	}
+	p.letters = nil
+	return nil
+}
+
 // put writes [start, end) to the target under the protection of an intent.
 func (p *partition) put(ctx context.Context, end int64) error {
 	r := record.Range{Partition: p.id, Start: p.start, End: end}
 	if p.intent == nil {
 		p.intent = newIntent(end, p.task.connector.hash)
 	}
-	r.ID, r.Time = p.intent.ID, p.intent.Time
+	r.ID, r.Time, r.Changed = p.intent.ID, p.intent.Time, p.intent.Config != p.task.connector.hash
 	if p.starter {
 		p.intent = nil // range and offset are one transaction in the target
 	} else if !p.intent.committed {
@@ -82,7 +91,7 @@ func (p *partition) flushed(end int64) {
 	p.task.count.flushed(&p.tally, &p.times, time.Now())
 	p.inbox.give(p.tally.held)
 	p.task.budget.give(p, p.tally.held)
-	p.tally = rangeTally{}
+	p.tally, p.asked = rangeTally{}, false
 	p.times.reset()
 	clear(p.refused)
 	if !p.failing.IsZero() {

@@ -3,6 +3,7 @@ package connect
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"connectd/kafka"
 	"connectd/record"
@@ -54,10 +55,12 @@ func (p *partition) takeAll(ctx context.Context, msgs []kafka.Message) error {
 	for len(msgs) > 0 && !p.stopping(ctx) {
 		n, full := p.fits(msgs)
 		if n > 0 {
-			if err := p.take(ctx, msgs[:n]); err != nil {
+			taken, ends, err := p.take(ctx, msgs[:n])
+			if err != nil {
 				return err
 			}
-			msgs = msgs[n:]
+			full = ends || full && taken == n
+			msgs = msgs[taken:]
 		}
 		if full {
 			if err := p.flush(ctx); err != nil {
@@ -91,9 +94,11 @@ func (p *partition) fits(msgs []kafka.Message) (n int, full bool) {
 	return len(msgs), p.intent != nil && last+1 >= p.intent.End
 }
 
-// take decodes and transforms messages and gives their records to the writer.
-func (p *partition) take(ctx context.Context, msgs []kafka.Message) error {
+// take decodes and transforms messages and gives their records to the writer: all, or those before
+// the one that the writer begins another range with. ends says that the range is to be flushed.
+func (p *partition) take(ctx context.Context, msgs []kafka.Message) (taken int, ends bool, err error) {
 	if p.tally.consumed == 0 && p.intent == nil {
+		p.began = time.Now()
 		p.linger.Reset(p.config.Linger)
 	}
 	b := &p.batch
@@ -102,12 +107,10 @@ func (p *partition) take(ctx context.Context, msgs []kafka.Message) error {
 	keyHint, valueHint := p.task.schemas.hints(p.id.Topic)
 	for i := range msgs {
 		m := &msgs[i]
-		p.tally.consumed++
-		p.tally.bytes += int64(len(m.Key) + len(m.Value))
-		p.tally.held += size(m)
 		if cause, ok := p.refused[m.Offset]; ok {
+			p.tally.consume(m)
 			if err := p.leaveOut(m, &failure{stagePut, p.task.policy.class, cause}); err != nil {
-				return err
+				return 0, false, err
 			}
 			continue
 		}
@@ -117,11 +120,17 @@ func (p *partition) take(ctx context.Context, msgs []kafka.Message) error {
 		if keep {
 			keep, failed = p.chain.apply(b, r)
 		}
+		if keep && failed == nil && p.endsBefore(r) {
+			b.Records = b.Records[:len(b.Records)-1]
+			msgs, ends = msgs[:i], true
+			break
+		}
+		p.tally.consume(m)
 		switch {
 		case failed != nil:
 			b.Records = b.Records[:len(b.Records)-1]
 			if err := p.leaveOut(m, failed); err != nil {
-				return err
+				return 0, false, err
 			}
 		case !keep:
 			b.Records = b.Records[:len(b.Records)-1]
@@ -133,11 +142,62 @@ func (p *partition) take(ctx context.Context, msgs []kafka.Message) error {
 	}
 	if len(b.Records) > 0 {
 		if err := p.write(ctx, msgs); err != nil {
-			return err
+			return 0, false, err
 		}
 	}
-	p.next = msgs[len(msgs)-1].Offset + 1
-	return nil
+	if len(msgs) > 0 {
+		p.next = msgs[len(msgs)-1].Offset + 1
+	}
+	if p.config.spooled {
+		if err := p.release(ctx); err != nil {
+			return 0, false, err
+		}
+	}
+	return len(msgs), ends || p.due(), nil
+}
+
+// release gives back the memory of what is taken. Dead letters are sent now: a range may grow for
+// hours.
+func (p *partition) release(ctx context.Context) error {
+	p.inbox.give(p.tally.held)
+	p.task.budget.give(p, p.tally.held)
+	p.tally.held = 0
+	return p.sendLetters(ctx)
+}
+
+// endsBefore says whether the writer begins another range with r.
+func (p *partition) endsBefore(r *record.Record) bool {
+	if p.rotator == nil || p.intent != nil {
+		return false
+	}
+	first := !p.asked
+	p.asked = true
+	return p.rotator.Ends(r, first) && !first
+}
+
+// due says whether the writer wants the range to end now, and otherwise sees to it that it ends in
+// time.
+func (p *partition) due() bool {
+	if p.rotator == nil || p.intent != nil {
+		return false
+	}
+	at := p.began.Add(p.config.Linger)
+	if p.tally.written == 0 {
+		// Nothing is in the writer: the offset moves on as soon as elsewhere.
+		at = earlier(at, p.began.Add(defaultLinger))
+	} else if due := p.rotator.Due(); !due.IsZero() {
+		at = earlier(at, due)
+	}
+	wait := time.Until(at)
+	p.linger.Reset(wait)
+	return wait <= 0
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // write gives the batch to the writer. msgs are what it was decoded from.

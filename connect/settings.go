@@ -165,6 +165,8 @@ func (s *sourceSettings) Validate(r *config.Report) {
 	}
 }
 
+const defaultLinger = time.Second
+
 // sinkSettings are the runtime's own keys of a sink.
 type sinkSettings struct {
 	common
@@ -176,13 +178,15 @@ type sinkSettings struct {
 	Linger   time.Duration `yaml:"linger.ms" doc:"flush a partition when its first record has waited this long"`
 	OnGap    string        `yaml:"on.offset.gap" values:"fail,skip" doc:"what to do when Kafka has deleted records that were not read yet"`
 	Protocol string        `yaml:"consumer.group.protocol" values:"classic,consumer" doc:"group protocol: classic, or consumer for KIP-848; the worker's group.protocol when it is not set"`
+
+	spooled bool // see Batching
 }
 
 func (s *sinkSettings) Defaults() {
 	s.common.Defaults()
 	s.MaxRows = 50000
 	s.MaxBytes = 16 << 20
-	s.Linger = time.Second
+	s.Linger = defaultLinger
 	s.OnGap = "fail"
 }
 

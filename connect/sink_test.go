@@ -138,6 +138,39 @@ func testSinkWritesEachOffsetOnce(t *testing.T, k kafka.Settings, prefix string,
 	}
 }
 
+// TestSinkRotates makes sure that a writer's own rules end ranges: exactly before the record that it
+// names, over a fetch that holds several such records, and in time when nothing follows. What it has
+// taken does not count as memory, so a full budget does not cut its ranges.
+func TestSinkRotates(t *testing.T) {
+	k := testKafka(t)
+	fill(t, k, "numbers", 1, 0, 2500)
+	store := newMemory()
+	w := testWorker(t, k)
+	w.budget = newBudget(100)
+	w.Add(load(t, testPlugins(nil, store), "to-memory", sinkOf("linger.ms", "3600000", "rotate.every", "1200", "reject", "1200", "errors.tolerance", "all")))
+	start(t, w)
+	until(t, "all rows", func() bool { return store.count() == 2499 })
+	var got [][2]int64
+	for _, r := range store.flushes {
+		got = append(got, [2]int64{r.Start, r.End})
+	}
+	if want := [][2]int64{{0, 1200}, {1200, 2400}, {2400, 2500}}; !slices.Equal(got, want) {
+		t.Errorf("flushed the ranges %v, want %v", got, want)
+	}
+}
+
+// TestSinkRotatesNothing makes sure that the offset moves on also where a writer with rules of its own
+// has got nothing.
+func TestSinkRotatesNothing(t *testing.T) {
+	k := testKafka(t)
+	fill(t, k, "numbers", 1, 0, 1)
+	store := newMemory()
+	w := testWorker(t, k)
+	w.Add(load(t, testPlugins(nil, store), "to-memory", sinkOf("linger.ms", "3600000", "rotate.every", "10", "reject", "0", "errors.tolerance", "all")))
+	start(t, w)
+	until(t, "the offset after the only record", func() bool { return slices.Contains(committed(t, k, "to-memory"), "numbers-0=1") })
+}
+
 func TestSinkTriesAgainInPlace(t *testing.T) {
 	for _, starts := range []string{"false", "true"} {
 		t.Run("starts="+starts, func(t *testing.T) {
@@ -207,7 +240,7 @@ func TestSinkFinishesPendingIntent(t *testing.T) {
 	until(t, "the rows", func() bool { return store.count() == 90 })
 	stop()
 	first := store.flushes[0]
-	want := record.Range{Partition: record.Partition{Topic: "numbers"}, Start: 10, End: 37, ID: "00112233445566778899aabbccddeeff", Time: 1700000000000}
+	want := record.Range{Partition: record.Partition{Topic: "numbers"}, Start: 10, End: 37, ID: "00112233445566778899aabbccddeeff", Time: 1700000000000, Changed: true}
 	if first != want {
 		t.Errorf("first flush %+v, want %+v", first, want)
 	}

@@ -18,6 +18,7 @@ type Range struct {
 	End       int64  // offset after the last
 	ID        string // names this flush, the same on every attempt: 32 hex digits
 	Time      int64  // when the first attempt was decided on, milliseconds since 1970
+	Changed   bool   // the first attempt was made with other settings
 }
 
 // SourceOffset is a position in an external system in Kafka Connect's form: two JSON objects,

@@ -1,14 +1,13 @@
 package s3
 
 import (
-	"bytes"
 	"context"
 	"fmt"
+	"net/http"
 	"strconv"
+	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"connectd/connect"
 	"connectd/internal/fault"
@@ -18,41 +17,71 @@ import (
 
 // object is one finished object on its way to the bucket.
 type object struct {
-	key  string
-	body []byte
-	rows int
-	r    record.Range
+	key, stem   string // stem: what comes before the offset, see keys
+	schema      string // fingerprint in hex; empty where an object takes any
+	body        *buffer
+	size        int64
+	contentType string
+	first, last int64
+	rows        int
+	r           record.Range
 }
 
-const intentKey = "connectd-intent" // the flush that wrote an object, in its metadata
+// Names in an object's metadata.
+const (
+	intentKey = "connectd-intent" // the flush that wrote it
+	schemaKey = "connectd-schema" // tells objects of one flush and folder apart
+	countKey  = "connectd-count"
+)
 
 func (o *object) metadata() map[string]string {
-	return map[string]string{
+	m := map[string]string{
 		"connectd-start": strconv.FormatInt(o.r.Start, 10),
 		"connectd-end":   strconv.FormatInt(o.r.End, 10),
-		"connectd-count": strconv.Itoa(o.rows),
+		countKey:         strconv.Itoa(o.rows),
 		intentKey:        o.r.ID,
 	}
+	if o.schema != "" {
+		m[schemaKey] = o.schema
+	}
+	return m
 }
 
-// put makes o durable. An object that the same flush has left under the key is kept: a crash
-// may have come between the write and the commit, and the topic may have lost records since.
-func (s *Sink) put(ctx context.Context, o *object) error {
+// put makes o durable. An object that the same flush has left under the key is kept: a crash may
+// have come between the write and the commit, and the topic may have lost records since. again says
+// that the flush has perhaps been tried before.
+func (s *Sink) put(ctx context.Context, o *object, again bool) error {
 	fault.Point("sink.writing")
+	if again {
+		if meta, err := s.metadataOf(ctx, o.key); err == nil && meta[intentKey] == o.r.ID {
+			return nil
+		}
+		// Whatever else is there, or is wrong: the write says so.
+	}
 	err := s.write(ctx, o, s.cfg.Conditional)
-	if s.cfg.Conditional && s3client.Status(err) == 501 {
+	if s.cfg.Conditional && s3client.Status(err) == http.StatusNotImplemented {
 		// The store does not know conditional writes.
 		err = s.write(ctx, o, false)
 	}
-	if !taken(err) {
-		return s.finish(o, err)
+	if lost(err) || taken(err) {
+		return s.settle(ctx, o, err)
 	}
-	head, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.cfg.Bucket, Key: &o.key})
-	if err != nil {
+	return s.finish(o, err)
+}
+
+// settle looks what is under o's key after a write that found something there, or whose answer to
+// an earlier attempt was lost.
+func (s *Sink) settle(ctx context.Context, o *object, cause error) error {
+	meta, err := s.metadataOf(ctx, o.key)
+	switch {
+	case s3client.Status(err) == http.StatusNotFound:
+		return s.finish(o, cause) // deleted meanwhile: the flush is tried again
+	case err != nil:
 		return s.finish(o, err)
-	}
-	if head.Metadata[intentKey] == o.r.ID {
+	case meta[intentKey] == o.r.ID:
 		return nil
+	case lost(cause):
+		return s.finish(o, cause)
 	}
 	switch s.cfg.IfExists {
 	case "skip":
@@ -61,7 +90,17 @@ func (s *Sink) put(ctx context.Context, o *object) error {
 	case "fail":
 		return connect.Permanent(fmt.Errorf("put object %q: another flush has left an object there; move it away, or set s3.if.exists to overwrite or skip", o.key))
 	}
+	s.log.Warn("object of another flush replaced", "key", o.key, "topic", o.r.Partition.Topic, "partition", o.r.Partition.ID, "offset", o.r.Start)
 	return s.finish(o, s.write(ctx, o, false))
+}
+
+// metadataOf is what the object under key says about itself.
+func (s *Sink) metadataOf(ctx context.Context, key string) (map[string]string, error) {
+	head, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.cfg.Bucket, Key: &key})
+	if err != nil {
+		return nil, err
+	}
+	return head.Metadata, nil
 }
 
 func (s *Sink) finish(o *object, err error) error {
@@ -71,62 +110,25 @@ func (s *Sink) finish(o *object, err error) error {
 	return s.explain(fmt.Sprintf("put object %q into bucket %q", o.key, s.cfg.Bucket), err)
 }
 
-// write puts o in one request, or in parts when it is larger than one.
-func (s *Sink) write(ctx context.Context, o *object, conditional bool) error {
-	var ifNone *string
-	if conditional {
-		ifNone = aws.String("*")
-	}
-	if len(o.body) > int(s.cfg.PartSize) {
-		return s.writeParts(ctx, o, ifNone)
-	}
-	_, err := s.client.PutObject(ctx, &s3.PutObjectInput{
-		Bucket: &s.cfg.Bucket, Key: &o.key, Body: bytes.NewReader(o.body),
-		Metadata: o.metadata(), ContentType: s.contentType(), IfNoneMatch: ifNone,
-	})
-	return err
-}
-
-// writeParts uploads o in parts. The object appears when the upload is completed; an upload
-// that is not completed is aborted, for it would cost room for ever.
-func (s *Sink) writeParts(ctx context.Context, o *object, ifNone *string) (err error) {
-	up, err := s.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
-		Bucket: &s.cfg.Bucket, Key: &o.key, Metadata: o.metadata(), ContentType: s.contentType(),
-		// Named here, because stores refuse the checksums of parts that were not announced.
-		ChecksumAlgorithm: types.ChecksumAlgorithmCrc32,
-	})
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			// A cancelled flush still cleans up behind itself.
-			_, _ = s.client.AbortMultipartUpload(context.WithoutCancel(ctx), &s3.AbortMultipartUploadInput{
-				Bucket: &s.cfg.Bucket, Key: &o.key, UploadId: up.UploadId})
+// write puts o in one request, or in parts when it is larger than one. A write that meets another
+// one under the same key is tried again, as often as a request is.
+func (s *Sink) write(ctx context.Context, o *object, conditional bool) (err error) {
+	for try := 1; ; try++ {
+		if o.size > int64(s.cfg.PartSize) {
+			err = s.writeParts(ctx, o, conditional)
+		} else {
+			err = s.writeWhole(ctx, o, conditional)
 		}
-	}()
-	var parts []types.CompletedPart
-	for body, n := o.body, int32(1); len(body) > 0; n++ {
-		part := body[:min(len(body), int(s.cfg.PartSize))]
-		body = body[len(part):]
-		done, err := s.client.UploadPart(ctx, &s3.UploadPartInput{
-			Bucket: &s.cfg.Bucket, Key: &o.key, UploadId: up.UploadId, PartNumber: &n, Body: bytes.NewReader(part),
-			ChecksumAlgorithm: types.ChecksumAlgorithmCrc32})
-		if err != nil {
+		if s3client.Status(err) != http.StatusConflict || try >= s.cfg.Retries {
 			return err
 		}
-		parts = append(parts, types.CompletedPart{ETag: done.ETag, PartNumber: aws.Int32(n), ChecksumCRC32: done.ChecksumCRC32})
+		select {
+		case <-time.After(s.cfg.Backoff):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
-	_, err = s.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
-		Bucket: &s.cfg.Bucket, Key: &o.key, UploadId: up.UploadId, IfNoneMatch: ifNone,
-		MultipartUpload: &types.CompletedMultipartUpload{Parts: parts}})
-	return err
 }
 
-// contentType leaves Content-Encoding alone: clients would decompress a .gz unasked.
-func (s *Sink) contentType() *string {
-	if s.cfg.Compression == "gzip" {
-		return aws.String("application/gzip")
-	}
-	return aws.String("application/x-ndjson")
-}
+// taken says whether a conditional write found an object under its key.
+func taken(err error) bool { return s3client.Status(err) == http.StatusPreconditionFailed }

@@ -4,14 +4,15 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
+	"strings"
+	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"connectd/connect"
-	"connectd/internal/s3client"
 	"connectd/record"
+	"connectd/sink/s3/format"
 )
 
 // Sink writes to one bucket.
@@ -19,15 +20,23 @@ type Sink struct {
 	cfg    *Config
 	log    *slog.Logger
 	client *s3.Client
+
+	aiven       bool // named by the class of Aiven's connector
+	compressors *format.Compressors
+	writers     atomic.Int32 // that are open
 }
 
-// New builds the client; nothing is sent yet.
+// New builds the client; nothing is sent yet. Aiven's class means Aiven's names of objects.
 func New(c *Config, e connect.Env) (connect.Sink, error) {
+	aiven := strings.Contains(strings.ToLower(e.Class), "aiven")
+	if aiven {
+		c = c.named()
+	}
 	client, err := c.Client(c.Retries)
 	if err != nil {
 		return nil, err
 	}
-	return &Sink{cfg: c, log: e.Log, client: client}, nil
+	return &Sink{cfg: c, log: e.Log, client: client, aiven: aiven, compressors: format.NewCompressors(&c.Config)}, nil
 }
 
 // Check looks whether the bucket is there and may be used.
@@ -42,11 +51,9 @@ func (s *Sink) Check(ctx context.Context) error {
 
 // Open starts the objects of one partition.
 func (s *Sink) Open(ctx context.Context, p record.Partition) (connect.Writer, error) {
-	w, err := newWriter(s, p)
-	if err != nil {
-		return nil, connect.Permanent(err)
-	}
-	if err := w.abortOrphans(ctx); err != nil {
+	w := newWriter(s, p)
+	if err := s.abortOrphans(ctx, w.keys.prefix(), w.keys.own); err != nil {
+		_ = w.Close()
 		return nil, err
 	}
 	return w, nil
@@ -59,6 +66,3 @@ func (s *Sink) Close() error { return nil }
 func (s *Sink) explain(doing string, err error) error {
 	return s.cfg.Explain(doing, err, "s3.bucket.name", "s3:ListBucket, s3:PutObject, s3:GetObject and s3:AbortMultipartUpload")
 }
-
-// taken says whether a conditional write found an object under its key.
-func taken(err error) bool { return s3client.Status(err) == http.StatusPreconditionFailed }

@@ -1,47 +1,76 @@
 package s3
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"fmt"
-	"io"
+	"slices"
 	"strconv"
+	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/klauspost/compress/gzip"
+	"golang.org/x/sync/errgroup"
 
-	"connectd/internal/s3client"
 	"connectd/record"
+	"connectd/sink/s3/format"
 )
 
-// writer gathers one partition's lines into the one object of the next flush.
+// writer gathers one partition's records into the objects of the next flush.
 type writer struct {
-	sink *Sink
-	p    record.Partition
-	line *lines
-	body bytes.Buffer
-	out  io.Writer // body, or the compressor in front of it
-	gzip *gzip.Writer
-	rows int
+	sink     *Sink
+	keys     *keys
+	part     *partitioner
+	rotation *rotation
+	files    *files
+	spool    spool
+	opened   time.Time
+
+	// seen are the objects of the records that the runtime has asked about, for
+	// partitioner.max.open.files.
+	seen map[fileKey]bool
+	full bool // a file has its size, or there is no room for more
 }
 
-func newWriter(s *Sink, p record.Partition) (*writer, error) {
-	l, err := newLines(s.cfg)
+func newWriter(s *Sink, p record.Partition) *writer {
+	s.writers.Add(1)
+	return &writer{
+		sink: s, keys: newKeys(s, p), part: newPartitioner(s.cfg, p), rotation: newRotation(s.cfg),
+		files: newFiles(), spool: spool{dir: s.cfg.SpoolDir}, opened: time.Now(), seen: map[fileKey]bool{},
+	}
+}
+
+// Ends says whether the open objects are finished before r.
+func (w *writer) Ends(r *record.Record, first bool) bool {
+	if w.rotation.ends(r, first) {
+		return true
+	}
+	most := w.sink.cfg.MaxOpen
+	if most < 1 || r.Value.IsNull() && w.sink.cfg.Nulls != "write" {
+		return false
+	}
+	if first {
+		clear(w.seen)
+	}
+	folder, err := w.part.encode(r)
 	if err != nil {
-		return nil, err
+		return false // Write says what is wrong with it
 	}
-	w := &writer{sink: s, p: p, line: l}
-	w.out = &w.body
-	if s.cfg.Compression == "gzip" {
-		if w.gzip, err = gzip.NewWriterLevel(&w.body, s.cfg.Level); err != nil {
-			return nil, fmt.Errorf("s3.compression.level %d: %w", s.cfg.Level, err)
-		}
-		w.out = w.gzip
+	key := fileKey{string(folder), w.files.print(w.schema(r))}
+	if !w.seen[key] && len(w.seen) >= most {
+		return true
 	}
-	return w, nil
+	w.seen[key] = true
+	return false
 }
 
-// Write appends the batch's records to the open object.
+// Due is when the open objects are finished though no record follows.
+func (w *writer) Due() time.Time {
+	if w.full {
+		return time.Now()
+	}
+	return w.rotation.due()
+}
+
+// Write appends the batch's records to their objects.
 func (w *writer) Write(ctx context.Context, b *record.Batch) error {
 	for i := range b.Records {
 		r := &b.Records[i]
@@ -55,94 +84,183 @@ func (w *writer) Write(ctx context.Context, b *record.Batch) error {
 				continue
 			}
 		}
-		line, err := w.line.append(r)
+		f, err := w.file(r)
 		if err != nil {
 			b.Fail(i, err)
 			continue
 		}
-		if _, err := w.out.Write(line); err != nil {
-			return err // of the compressor: it writes to memory
+		if err := f.enc.Append(b, i); err != nil {
+			b.Fail(i, err)
+			continue
 		}
-		w.rows++
+		f.add(r)
+	}
+	return w.bound()
+}
+
+// file is the open object that r belongs to. An error is about r.
+func (w *writer) file(r *record.Record) (*file, error) {
+	folder, err := w.part.encode(r)
+	if err != nil {
+		return nil, err
+	}
+	schema := w.schema(r)
+	if f := w.files.find(folder, schema); f != nil {
+		return f, nil
+	}
+	if most := w.keys.longestFolder(); len(folder) > most {
+		return nil, fmt.Errorf("the folder %.40q… has %d bytes, and a key has room for %d", folder, len(folder), most)
+	}
+	f := &file{folder: string(folder), timed: w.part.wall() && !r.Value.IsNull(), out: newOutput(&w.spool, w.sink.compressors.Codec())}
+	if schema != nil {
+		f.schema = strconv.FormatUint(w.files.print(schema), 16)
+	}
+	if f.enc, err = format.New(&w.sink.cfg.Config, schema, f.out); err != nil {
+		return nil, err
+	}
+	w.files.add(f, schema)
+	return f, nil
+}
+
+// schema is what r's object is bound to: nil where the format takes records of any.
+func (w *writer) schema(r *record.Record) *record.Schema {
+	if !w.sink.cfg.OneSchema() {
+		return nil
+	}
+	return r.Value.Schema
+}
+
+// What the open objects of a partition may hold in memory, few or many partitions: more is moved to
+// disk. Large parts of compressed objects are moved anyway.
+const (
+	mostMemory  = 2 << 20
+	leastMemory = 256 << 10
+	sinkMemory  = 32 << 20 // of all partitions of a task, until it is too little for that
+	bodyMemory  = 128 << 10
+)
+
+// What encoders may hold before a partition's open objects are finished, since that can not be moved
+// to disk.
+const (
+	encoderMemory      = 64 << 20 // of all partitions of a task
+	leastEncoderMemory = 4 << 20  // of one, in any case
+)
+
+// bound keeps the memory of the open objects within its limit, and looks whether they are to be
+// finished for their size or their number.
+func (w *writer) bound() error {
+	held, encoding := 0, 0
+	limit := int64(w.sink.cfg.Bytes)
+	w.full = len(w.files.open) >= mostOpen
+	for _, f := range w.files.open {
+		if f.out.err != nil {
+			return f.out.err
+		}
+		if len(f.out.body.tail) > bodyMemory {
+			if err := f.out.body.spill(); err != nil {
+				return err
+			}
+		}
+		held += f.out.held()
+		encoding += f.enc.Buffered()
+		if limit > 0 && f.out.size() >= limit {
+			w.full = true
+		}
+	}
+	writers := int(w.sink.writers.Load())
+	if encoding > max(leastEncoderMemory, encoderMemory/writers) {
+		w.full = true
+	}
+	if held <= min(mostMemory, max(leastMemory, sinkMemory/writers)) {
+		return nil
+	}
+	for _, f := range w.files.open {
+		if err := f.out.spill(); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// Flush puts the object. A range without rows leaves no object behind.
+// Flush puts the objects. A range without rows leaves none behind.
 func (w *writer) Flush(ctx context.Context, r record.Range) error {
-	if w.rows == 0 {
-		return nil
-	}
-	if w.gzip != nil {
-		if err := w.gzip.Close(); err != nil {
-			return fmt.Errorf("finish gzip: %w", err)
-		}
-	}
-	err := w.sink.put(ctx, &object{key: w.key(r.Start), body: w.body.Bytes(), rows: w.rows, r: r})
+	objects, err := w.finish(r)
 	if err != nil {
 		return err
 	}
-	w.reset()
-	return nil
+	again := r.Time <= w.opened.UnixMilli()
+	left := objects
+	if r.Changed {
+		if err := w.checkLayout(ctx, r, objects); err != nil {
+			return err
+		}
+	}
+	if again {
+		if left, err = w.without(ctx, r, objects); err != nil {
+			return err
+		}
+	}
+	g, putting := errgroup.WithContext(ctx)
+	g.SetLimit(uploadsAtOnce)
+	for _, o := range left {
+		g.Go(func() error { return w.sink.put(putting, o, again) })
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if w.sink.cfg.Manifest && len(objects) > 0 {
+		if err := w.sink.put(ctx, w.manifest(r, objects), again); err != nil {
+			return err
+		}
+	}
+	return w.reset()
+}
+
+// uploadsAtOnce is how many objects of a flush are on their way at the same time.
+const uploadsAtOnce = 8
+
+// finish ends the open objects, in the order of their first offsets.
+func (w *writer) finish(r record.Range) ([]*object, error) {
+	var all []*file
+	for _, f := range w.files.open {
+		if f.rows > 0 {
+			all = append(all, f)
+		}
+	}
+	slices.SortFunc(all, func(a, b *file) int { return cmp.Compare(a.first, b.first) })
+	var objects []*object
+	for _, f := range all {
+		if err := f.enc.Close(); err != nil {
+			return nil, fmt.Errorf("finish an object: %w", err)
+		}
+		if err := f.out.finish(); err != nil {
+			return nil, err
+		}
+		if err := w.bound(); err != nil {
+			return nil, err
+		}
+		folder := f.folder
+		if f.timed {
+			folder = string(w.part.timed([]byte(folder), r.Time))
+		}
+		stem, key := w.keys.of(f, folder, r)
+		objects = append(objects, &object{key: key, stem: stem, schema: f.schema, body: &f.out.body, size: f.out.body.size(), contentType: w.sink.cfg.ContentType(), first: f.first, last: f.last, rows: f.rows, r: r})
+	}
+	return objects, nil
 }
 
 // Close drops what was not flushed.
 func (w *writer) Close() error {
-	w.reset()
-	return nil
+	w.sink.writers.Add(-1)
+	return w.spool.close()
 }
 
-func (w *writer) reset() {
-	w.rows = 0
-	w.body.Reset()
-	if w.gzip != nil {
-		w.gzip.Reset(&w.body)
-	}
-}
-
-// key is the incumbent's: topics/orders/partition=0/orders+0+0000000042.json.gz.
-func (w *writer) key(start int64) string {
-	c := w.sink.cfg
-	name := w.p.Topic + c.FileDelim + strconv.Itoa(int(w.p.ID)) + c.FileDelim + fmt.Sprintf("%0*d", c.Pad, start) + ".json"
-	if c.Compression == "gzip" {
-		name += ".gz"
-	}
-	return w.prefix() + name
-}
-
-// prefix is the folder of the partition's objects. Nobody else writes there.
-func (w *writer) prefix() string {
-	c := w.sink.cfg
-	dir := ""
-	if c.Dir != "" {
-		dir = c.Dir + c.Delim
-	}
-	return dir + w.p.Topic + c.Delim + "partition=" + strconv.Itoa(int(w.p.ID)) + c.Delim
-}
-
-// abortOrphans ends the uploads that a killed process has left unfinished: their parts cost
-// room and no list of objects shows them. An upload of an earlier owner that is still alive
-// fails, and its rows are in the range that this owner writes.
-func (w *writer) abortOrphans(ctx context.Context) error {
-	prefix := w.prefix()
-	page := s3.NewListMultipartUploadsPaginator(w.sink.client, &s3.ListMultipartUploadsInput{Bucket: &w.sink.cfg.Bucket, Prefix: &prefix})
-	for page.HasMorePages() {
-		list, err := page.NextPage(ctx)
-		if code := s3client.Status(err); code == 403 || code == 501 {
-			w.sink.log.Warn("unfinished uploads of a killed process stay in the bucket: they may not be listed here; let the bucket's lifecycle rules end them",
-				"topic", w.p.Topic, "partition", w.p.ID, "err", err)
-			return nil
-		}
-		if err != nil {
-			return w.sink.explain(fmt.Sprintf("list unfinished uploads below %q in bucket %q", prefix, w.sink.cfg.Bucket), err)
-		}
-		for _, u := range list.Uploads {
-			_, err := w.sink.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
-				Bucket: &w.sink.cfg.Bucket, Key: u.Key, UploadId: u.UploadId})
-			if err != nil && s3client.Status(err) != 404 {
-				return w.sink.explain(fmt.Sprintf("abort the unfinished upload of %q", *u.Key), err)
-			}
+func (w *writer) reset() error {
+	for _, f := range w.files.open {
+		if err := f.out.reset(); err != nil {
+			return err
 		}
 	}
+	w.files, w.full = newFiles(), false
 	return nil
 }

@@ -1,17 +1,19 @@
-package s3
+package format
 
 import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strconv"
 
 	"connectd/convert"
 	"connectd/record"
 )
 
-// lines formats records as JSON lines into a buffer that it uses again.
+// lines writes records as JSON lines.
 type lines struct {
+	out      io.Writer
 	fields   []string
 	envelope bool
 	json     *convert.JSON
@@ -23,7 +25,7 @@ type lines struct {
 	plain  bool
 }
 
-func newLines(c *Config) (*lines, error) {
+func newLines(c *Config, out io.Writer) (*lines, error) {
 	j := &convert.JSONConfig{}
 	j.Defaults()
 	j.Schemas = false
@@ -32,8 +34,23 @@ func newLines(c *Config) (*lines, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &lines{fields: c.Fields, envelope: c.Envelope || len(c.Fields) > 1, json: conv}, nil
+	return &lines{out: out, fields: c.Fields, envelope: c.Envelope || len(c.Fields) > 1, json: conv}, nil
 }
+
+// Append writes one line.
+func (l *lines) Append(b *record.Batch, i int) error {
+	line, err := l.append(&b.Records[i])
+	if err == nil {
+		_, err = l.out.Write(line)
+	}
+	return err
+}
+
+// Buffered is nothing: each line is written at once.
+func (l *lines) Buffered() int { return 0 }
+
+// Close has nothing to add after the last line.
+func (l *lines) Close() error { return nil }
 
 // append formats r; the result is valid until the next call.
 func (l *lines) append(r *record.Record) ([]byte, error) {

@@ -1,0 +1,83 @@
+// Package format turns records into the content of objects: records flow in through Encoder.Append,
+// encoded bytes flow out to a writer, and a Codec compresses them.
+package format
+
+import (
+	"io"
+
+	"connectd/config"
+	"connectd/record"
+)
+
+// Encoder writes the records of one object.
+type Encoder interface {
+	// Append writes record i of b. An error is about this record alone and leaves the object as it was.
+	Append(b *record.Batch, i int) error
+	// Buffered is about how many bytes the encoder holds in memory.
+	Buffered() int
+	// Close writes what comes after the last record; the underlying writer stays open.
+	Close() error
+}
+
+// Config says what the objects hold, and how it is encoded.
+type Config struct {
+	Format      string   `yaml:"format.class" alias:"format.output.type" values:"jsonl,json,io.confluent.connect.s3.format.json.JsonFormat" doc:"jsonl: one JSON value a line"`
+	Fields      []string `yaml:"format.output.fields" doc:"what a line holds: value, or several of key, value, topic, partition, offset, timestamp, headers"`
+	Envelope    bool     `yaml:"format.output.envelope" doc:"write a single field as an object with its name too; several fields always are one"`
+	Decimals    string   `yaml:"json.decimal.format" values:"NUMERIC,BASE64" doc:"how decimals of records with a schema are written"`
+	Compression string   `yaml:"s3.compression.type" alias:"file.compression.type" values:"none,gzip" doc:"compression of the objects"`
+	Level       int      `yaml:"s3.compression.level" doc:"gzip level from 1 to 9; -1 is the library's default"`
+}
+
+// Defaults are the incumbents', but for decimals, which are numbers.
+func Defaults() Config {
+	return Config{Format: "jsonl", Fields: []string{"value"}, Decimals: "NUMERIC", Compression: "gzip", Level: -1}
+}
+
+// Validate checks ranges and names.
+func (c *Config) Validate(r *config.Report) {
+	if c.Level != -1 && (c.Level < 1 || c.Level > 9) {
+		r.Errorf("s3.compression.level", "%d is not a gzip level; write a number from 1 to 9, or -1", c.Level)
+	}
+	if len(c.Fields) == 0 {
+		r.Errorf("format.output.fields", "is empty; write value, or several of key, value, topic, partition, offset, timestamp, headers")
+	}
+	for _, f := range c.Fields {
+		if !known(f) {
+			r.Errorf("format.output.fields", "%q is not a field of a record; write key, value, topic, partition, offset, timestamp or headers", f)
+		}
+	}
+}
+
+func known(field string) bool {
+	switch field {
+	case "key", "value", "topic", "partition", "offset", "timestamp", "headers":
+		return true
+	}
+	return false
+}
+
+// New is the encoder of one object, which writes to out. schema is that of all values of the object
+// when OneSchema says so, and nil otherwise.
+func New(c *Config, schema *record.Schema, out io.Writer) (Encoder, error) {
+	return newLines(c, out)
+}
+
+// OneSchema says whether an object holds values of one schema only.
+func (c *Config) OneSchema() bool { return false }
+
+// Extension is what the keys of objects end with.
+func (c *Config) Extension() string {
+	if c.Compression == "gzip" {
+		return ".json.gz"
+	}
+	return ".json"
+}
+
+// ContentType leaves the encoding out, which would have clients decompress a .gz unasked.
+func (c *Config) ContentType() string {
+	if c.Compression == "gzip" {
+		return "application/gzip"
+	}
+	return "application/x-ndjson"
+}
