@@ -93,6 +93,9 @@ func (f *field) allowed(value string) (spelled, wrong string) {
 	if f.values == nil {
 		return value, ""
 	}
+	if value == "" && f.value.Kind() == reflect.String && f.value.Len() == 0 {
+		return "", "" // the default, written out, as properties files do
+	}
 	for _, v := range f.values {
 		if strings.EqualFold(v, strings.TrimSpace(value)) {
 			return v, ""

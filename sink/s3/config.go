@@ -15,6 +15,9 @@ type Config struct {
 	format.Config
 	Nulls string `yaml:"behavior.on.null.values" values:"ignore,fail,write" doc:"what to do with a tombstone: leave it out, fail the record, or write null"`
 
+	StoreKeys    bool `yaml:"store.kafka.keys" doc:"only false: keys are not written into objects of their own, but as a field, with format.output.fields: key,value"`
+	StoreHeaders bool `yaml:"store.kafka.headers" doc:"only false: headers are not written into objects of their own, but as a field, with format.output.fields: value,headers"`
+
 	Rotation
 	Layout
 	Storage
@@ -34,6 +37,12 @@ func (c *Config) Defaults() {
 // Validate checks ranges and combinations.
 func (c *Config) Validate(r *config.Report) {
 	c.Config.Validate(r)
+	if c.StoreKeys {
+		r.Errorf("store.kafka.keys", "is not supported: keys have no objects of their own; write format.output.fields: key,value")
+	}
+	if c.StoreHeaders {
+		r.Errorf("store.kafka.headers", "is not supported: headers have no objects of their own; write format.output.fields: value,headers")
+	}
 	c.Rotation.validate(r)
 	c.Layout.validate(r)
 	c.Storage.validate(r)

@@ -24,10 +24,10 @@ func TestConfigOfConfluent(t *testing.T) {
 		"partitioner.class", "io.confluent.connect.storage.partitioner.TimeBasedPartitioner", "partition.duration.ms", "3600000",
 		"path.format", "'year'=YYYY/'month'=MM/'day'=dd/'hour'=HH", "locale", "en-US", "timezone", "Europe/Berlin",
 		"timestamp.extractor", "RecordField", "timestamp.field", "after.ts", "s3.part.size", "5242880", "s3.part.retries", "5", "s3.retry.backoff.ms", "100",
-		"s3.ssea.name", "aws:kms", "s3.sse.kms.key.id", "k", "s3.acl.canned", "bucket-owner-full-control", "schema.generator.class", "x", "s3.elastic.buffer.enable", "true",
+		"s3.ssea.name", "aws:kms", "s3.sse.kms.key.id", "k", "s3.acl.canned", "", "s3.storage.class", "", "schema.generator.class", "x", "s3.elastic.buffer.enable", "true",
 		"s3.credentials.provider.class", "io.confluent.connect.s3.auth.AwsAssumeRoleCredentialsProvider",
 		"s3.credentials.provider.sts.role.arn", "arn:aws:iam::1:role/r", "s3.credentials.provider.sts.role.external.id", "e", "s3.credentials.provider.sts.role.session.name", "n",
-		"s3.object.tagging", "true", "confluent.topic.bootstrap.servers", "k:9092", "enable.conditional.writes", "false",
+		"s3.object.tagging", "true", "confluent.topic.bootstrap.servers", "k:9092", "schema.compatibility", "NONE", "store.kafka.keys", "false", "partitioner.max.open.files", "-1", "enable.conditional.writes", "false",
 	)
 	if err := problems.Err(); err != nil {
 		t.Fatal(err)
@@ -59,6 +59,8 @@ func TestConfigOfAiven(t *testing.T) {
 func TestConfigProblems(t *testing.T) {
 	for _, c := range []struct{ keys, want string }{
 		{"flush.size=-1", "is negative"},
+		{"store.kafka.keys=true", "write format.output.fields: key,value"},
+		{"store.kafka.headers=true", "write format.output.fields: value,headers"},
 		{"rotate.file.size.bytes=-1", "is negative"},
 		{"partitioner.max.open.files=0", "is not a number of objects"},
 		{"partitioner.class=hours", "default"},

@@ -227,6 +227,25 @@ func (d *daemon) objects(what string, enough func(map[string]string) bool) map[s
 	}
 }
 
+// count waits until the bucket holds n objects.
+func (d *daemon) count(n int) {
+	d.t.Helper()
+	deadline := time.Now().Add(2 * time.Minute)
+	for tick := time.NewTicker(50 * time.Millisecond); ; <-tick.C {
+		list, err := d.client.ListObjectsV2(d.t.Context(), &s3.ListObjectsV2Input{Bucket: &d.bucket})
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		if len(list.Contents) == n {
+			tick.Stop()
+			return
+		}
+		if time.Now().After(deadline) {
+			d.t.Fatalf("waited for %d objects; there are %d", n, len(list.Contents))
+		}
+	}
+}
+
 // counted is how often each number is in the objects.
 func counted(t *testing.T, objects map[string]string) map[int]int {
 	t.Helper()

@@ -3,6 +3,10 @@ package s3
 // Ignored are keys of the incumbents that are accepted and have no effect.
 type Ignored struct {
 	_ string `yaml:"storage.class" noeffect:"the sink writes to S3 and its likes only; s3.storage.class is the class of objects"`
+	_ string `yaml:"schema.compatibility" noeffect:"records of another schema never end an object: where the format needs it, each schema has an object of its own"`
+	_ string `yaml:"s3.wan.mode" noeffect:"write the accelerated endpoint into store.url"`
+	_ string `yaml:"keys.format.class" noeffect:"keys are a field of the object's records, see format.output.fields"`
+	_ string `yaml:"headers.format.class" noeffect:"headers are a field of the object's records, see format.output.fields"`
 	_ string `yaml:"schema.generator.class" noeffect:"there is no Hive integration"`
 	_ string `yaml:"retry.backoff.ms" noeffect:"errors.retry.delay.max.ms bounds the pause before a flush is tried again"`
 	_ string `yaml:"kafka.retry.backoff.ms" noeffect:"errors.retry.delay.max.ms bounds the pause before a flush is tried again"`

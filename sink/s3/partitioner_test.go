@@ -120,6 +120,19 @@ func TestPartitioners(t *testing.T) {
 	}
 }
 
+// TestTombstoneFolder makes sure that a tombstone has a folder of its own, also beside one that the
+// time of the flush names.
+func TestTombstoneFolder(t *testing.T) {
+	for _, class := range []string{"default", "hourly", "field"} {
+		w := offline(t, func(c *Config) {
+			c.Partitioner, c.PartitionFields, c.Nulls, c.Tombstone = class, []string{"n"}, "write", "gone"
+		})
+		if key, err := keyOf(t, w, batch(42, ""), at("2026-11-26T23:59:59Z")); err != nil || key != "topics/orders/gone/orders+2+0000000042.json.gz" {
+			t.Errorf("%s: got %q and %v", class, key, err)
+		}
+	}
+}
+
 // TestBuckets compares buckets with their edges: the edge belongs to the later one, also before
 // 1970 and where the clock is put forward.
 func TestBuckets(t *testing.T) {

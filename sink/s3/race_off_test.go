@@ -1,0 +1,6 @@
+//go:build !race
+
+package s3
+
+// raceDetector says whether the tests run with it.
+const raceDetector = false
