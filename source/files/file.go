@@ -47,6 +47,7 @@ type file struct {
 	inside  int64 // within then
 	stored  bool  // there is a state of it in the offsets, or on its way
 	phase   phase
+	opened  bool      // it was open when it was queued
 	changed time.Time // when size or time were last seen to change, or what is left was read
 	dirty   bool      // something happened while a reader had it
 	lost    time.Time // when it was not in the listing first

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"connectd/connect"
 )
 
 // Two files with the same first line, an empty file, a tiny file that grows: none is taken for
@@ -165,4 +167,29 @@ func TestSelection(t *testing.T) {
 	t.Run("folder with the characters of a glob", func(t *testing.T) {
 		start(t, settings(t, fast(filepath.Join(dir, "we[i]rd"), "format", "lines")...), nil).want("we[i]rd/f.csv")
 	})
+}
+
+// A file waits for a reader and is not open yet; meanwhile it is compressed and removed, and the
+// next file gets its inode.
+func TestInodeReuseWhileQueued(t *testing.T) {
+	dir := t.TempDir()
+	s, err := New(settings(t, fast(dir, "mode", "tail")...), connect.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "log.2")
+	write(t, path, "another one\n")
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := entryOf(path, info)
+	text := []byte("one\n")
+	f := &file{seen: e, state: state{Path: filepath.Join(dir, "log.1"), Dev: e.dev, Inode: e.inode, Size: 4, Offset: 4, Head: sumOf(text), Tail: sumOf(text)}}
+	f.seen.path, f.seen.size, f.last = f.state.Path, 4, f.state
+	r := &run{Source: s.(*Source)}
+	r.enqueue(f, ask{})
+	if r.still(f, e) {
+		t.Error("a file with another content, name and size is taken for the one that waits")
+	}
 }

@@ -76,18 +76,22 @@ func (r *run) recognise(entries []entry, now time.Time) []entry {
 // still says whether the file e, which has the inode of f, is f: an inode is used again once its
 // file is removed.
 func (r *run) still(f *file, e entry) bool {
+	st, open := &f.last, f.opened
+	if f.phase != queued { // else these are the reader's
+		st, open = &f.state, f.content != nil
+	}
 	switch {
 	case e.etag != "":
 		return e.etag == f.seen.etag || f.untouched()
-	case f.phase == queued || f.content != nil: // open, and so its inode is not free
+	case open: // and so its inode is not free
 		return true
 	case e.path == f.seen.path && unchanged(e, f.seen):
 		return true
-	case f.state.Offset == 0 && !f.state.Done: // nothing was read of it
+	case st.Offset == 0 && !st.Done: // nothing was read of it
 		return true
 	}
 	l, err := r.lookAt(e)
-	return err == nil && r.vote(l, &f.state) != other
+	return err == nil && r.vote(l, st) != other
 }
 
 // saw updates f by a listing.

@@ -170,7 +170,7 @@ func (r *run) loop(ctx context.Context) error {
 
 // enqueue lets f be read.
 func (r *run) enqueue(f *file, a ask) {
-	f.phase, f.entry, f.ask, f.dirty = queued, f.seen, a, false
+	f.phase, f.opened, f.entry, f.ask, f.dirty = queued, f.content != nil, f.seen, a, false
 	r.queue = append(r.queue, f)
 }
 
