@@ -58,13 +58,11 @@ func TestTopic(t *testing.T) {
 	var topic string
 	t.Run("create", func(t *testing.T) {
 		topic = Topic(t, 3)
-		details, err := adm.ListTopics(t.Context(), topic)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := len(details[topic].Partitions); got != 3 {
-			t.Errorf("partitions: got %d, want 3", got)
-		}
+		// The broker learns of it a little after the controller has answered.
+		eventually(t, func() bool {
+			details, err := adm.ListTopics(t.Context(), topic)
+			return err == nil && len(details[topic].Partitions) == 3
+		}, "the topic has three partitions")
 	})
 	eventually(t, func() bool {
 		details, err := adm.ListTopics(t.Context())
