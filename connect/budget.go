@@ -15,39 +15,48 @@ type budget struct {
 	waiting map[holder]bool
 }
 
-// holder is a partition that holds memory of the budget.
+// holder is a partition that holds memory of the budget. The budget calls it under its lock, so
+// that what it is told last is what is true.
 type holder interface {
-	flushEarly() // asked of the one that holds most
+	full()       // told to the one that is to wait
 	room()       // told to those that wait
+	flushEarly() // asked of the one that holds most
 }
 
 func newBudget(limit int64) *budget {
 	return &budget{limit: limit, held: map[holder]int64{}, waiting: map[holder]bool{}}
 }
 
-// take counts n more bytes for h. full is true when h is to wait until room is called.
+// take counts n more bytes for h, and says whether it is to wait until room is called.
 func (b *budget) take(h holder, n int64) (full bool) {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.count(h, n)
-	var most holder
-	if full = b.used > b.limit; full {
-		b.waiting[h] = true
-		most = b.most()
+	if b.used <= b.limit {
+		return false
 	}
-	b.mu.Unlock()
-	if most != nil {
-		most.flushEarly()
-	}
-	return full
+	b.waiting[h] = true
+	h.full()
+	b.flushMost()
+	return true
 }
 
-// give counts n bytes less for h.
+// give counts n bytes less for h. All that wait are told once a quarter is free; until then the
+// next one is asked to flush.
 func (b *budget) give(h holder, n int64) {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.count(h, -n)
-	woken, most := b.wake()
-	b.mu.Unlock()
-	tell(woken, most)
+	switch {
+	case len(b.waiting) == 0:
+	case b.used <= b.limit-b.limit/4:
+		for h := range b.waiting {
+			h.room()
+		}
+		clear(b.waiting)
+	default:
+		b.flushMost()
+	}
 }
 
 // leave makes h wait no more.
@@ -64,35 +73,13 @@ func (b *budget) count(h holder, n int64) {
 	}
 }
 
-// wake is who is to be told after memory was given back: all that wait, once a quarter is free,
-// or the one that is to flush next.
-func (b *budget) wake() (woken []holder, most holder) {
-	switch {
-	case len(b.waiting) == 0:
-	case b.used <= b.limit-b.limit/4:
-		for h := range b.waiting {
-			woken = append(woken, h)
-		}
-		clear(b.waiting)
-	default:
-		most = b.most()
-	}
-	return woken, most
-}
-
-func (b *budget) most() (most holder) {
+func (b *budget) flushMost() {
+	var most holder
 	var n int64
 	for h, held := range b.held {
 		if held > n {
 			most, n = h, held
 		}
-	}
-	return most
-}
-
-func tell(woken []holder, most holder) {
-	for _, h := range woken {
-		h.room()
 	}
 	if most != nil {
 		most.flushEarly()

@@ -182,7 +182,7 @@ func (p *partition) retry(ctx context.Context, err error) bool {
 	p.log.Warn("partition can not go on; trying again", "in", pause.Round(time.Millisecond), "err", err)
 	p.task.degrade(p.id.String(), err)
 	p.task.count.retries.Add(1)
-	p.rewind(p.start)
+	p.rewind(nowhere) // nothing is fetched while it waits: its memory would be missing elsewhere
 	select {
 	case <-time.After(pause):
 		return true
@@ -208,7 +208,7 @@ func (p *partition) fenced(ctx context.Context, cause error) {
 	}
 }
 
-// rewind drops what was taken and not flushed, and reads on from offset.
+// rewind drops what was taken and not flushed, and reads on from offset; not at all from nowhere.
 func (p *partition) rewind(offset int64) {
 	p.next = offset
 	p.tally, p.letters, p.asked = rangeTally{}, nil, false
@@ -267,6 +267,9 @@ func (p *partition) serve(ctx context.Context) error {
 	if err := p.open(ctx); err != nil {
 		return err
 	}
+	if !p.failing.IsZero() {
+		p.rewind(p.start)
+	}
 	if p.owed {
 		p.settle.Reset(settlePause)
 	}
@@ -315,7 +318,15 @@ func (p *partition) drain(ctx context.Context) error {
 	return p.settleUp(ctx)
 }
 
-// flushEarly and room are called by the budget.
+// full, room and flushEarly are called by the budget.
+func (p *partition) full() { p.inbox.setBroke(true) }
+
+func (p *partition) room() {
+	if p.inbox.setBroke(false) {
+		p.task.ask(p)
+	}
+}
+
 func (p *partition) flushEarly() {
 	if p.config.spooled {
 		return // what is taken holds no memory, and the rest is taken anyway
@@ -323,12 +334,6 @@ func (p *partition) flushEarly() {
 	select {
 	case p.early <- struct{}{}:
 	default:
-	}
-}
-
-func (p *partition) room() {
-	if p.inbox.setBroke(false) {
-		p.task.ask(p)
 	}
 }
 

@@ -228,11 +228,7 @@ func (t *sinkTask) deliver(f kafka.Fetch) {
 	}
 	p.logEnd.Store(f.HighWatermark)
 	n, pause := p.inbox.put(f)
-	if n > 0 && t.budget.take(p, n) {
-		p.inbox.setBroke(true)
-		pause = true
-	}
-	if pause {
+	if full := n > 0 && t.budget.take(p, n); full || pause {
 		t.group.Pause(f.Partition)
 	}
 }

@@ -109,31 +109,6 @@ func TestTaskBacksOff(t *testing.T) {
 	})
 }
 
-// tenant is a holder of a budget.
-type tenant struct{ early, rooms int }
-
-func (h *tenant) flushEarly() { h.early++ }
-func (h *tenant) room()       { h.rooms++ }
-
-func TestBudget(t *testing.T) {
-	b := newBudget(100)
-	small, large := &tenant{}, &tenant{}
-	if b.take(small, 30) || b.take(large, 60) {
-		t.Fatal("full below the limit")
-	}
-	if !b.take(small, 20) || large.early != 1 || small.early != 0 {
-		t.Fatalf("above the limit the one that holds most is to flush: small %+v, large %+v", small, large)
-	}
-	b.give(large, 5)
-	if small.rooms != 0 || large.early != 2 {
-		t.Fatalf("room was told with no quarter free: small %+v, large %+v", small, large)
-	}
-	b.give(large, 50)
-	if small.rooms != 1 || large.rooms != 0 {
-		t.Fatalf("room is for those that wait: small %+v, large %+v", small, large)
-	}
-}
-
 func TestIntent(t *testing.T) {
 	i := newIntent(42, "01234567")
 	text := i.metadata()

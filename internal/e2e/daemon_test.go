@@ -102,8 +102,13 @@ func (d *daemon) wait(limit time.Duration) error {
 }
 
 // terminate ends it with SIGTERM and fails the test when that takes more than 10 s or ends badly.
+// In a test that has failed it shows what connectd was doing instead.
 func (d *daemon) terminate() {
 	d.t.Helper()
+	if d.t.Failed() {
+		d.t.Logf("connectd was doing this:\n%s", d.dump())
+		return
+	}
 	_ = d.cmd.Process.Signal(syscall.SIGTERM)
 	if err := d.wait(10 * time.Second); err != nil {
 		d.t.Errorf("connectd ended with %v after SIGTERM, want exit code 0", err)

@@ -277,6 +277,7 @@ func (w *world) poll(ctx context.Context, wrong func() string) {
 		select {
 		case <-ctx.Done():
 			w.t.Error(last)
+			w.t.Log(w.positions())
 			return
 		case <-every.C:
 		}
