@@ -40,6 +40,7 @@ func TestMismatch(t *testing.T) {
 	if err := r.stop(); err != nil {
 		t.Fatal(err)
 	}
+	d.released(t)
 	d.exec(t, "INSERT INTO a VALUES (2)", "SELECT pg_replication_slot_advance('"+d.name+"', pg_current_wal_lsn())")
 	behind := r.offset
 	ahead := []byte(fmt.Sprintf(`{"lsn":%[1]d,"lsn_proc":%[1]d,"lsn_commit":%[1]d,"messageType":"COMMIT"}`, uint64(1)<<60))
