@@ -56,12 +56,36 @@ func TestConfigOfAiven(t *testing.T) {
 	}
 }
 
+func TestConfigOfFormats(t *testing.T) {
+	for _, c := range []struct{ keys, extension, contentType string }{
+		{"", ".json.gz", "application/gzip"},
+		{"s3.compression.type=none", ".json", "application/x-ndjson"},
+		{"format.class=io.confluent.connect.s3.format.parquet.ParquetFormat", ".snappy.parquet", "application/vnd.apache.parquet"},
+		{"format.output.type=parquet parquet.codec=zstd s3.compression.type=gzip", ".zstd.parquet", "application/vnd.apache.parquet"},
+	} {
+		pairs := []string{"s3.bucket.name", "b"}
+		for _, pair := range strings.Fields(c.keys) {
+			key, value, _ := strings.Cut(pair, "=")
+			pairs = append(pairs, key, value)
+		}
+		cfg, problems := decode(pairs...)
+		if err := problems.Err(); err != nil {
+			t.Errorf("%s: %v", c.keys, err)
+		}
+		if cfg.Extension() != c.extension || cfg.ContentType() != c.contentType {
+			t.Errorf("%s: %s, %s; want %s, %s", c.keys, cfg.Extension(), cfg.ContentType(), c.extension, c.contentType)
+		}
+	}
+}
+
 func TestConfigProblems(t *testing.T) {
 	for _, c := range []struct{ keys, want string }{
 		{"flush.size=-1", "is negative"},
 		{"store.kafka.keys=true", "write format.output.fields: key,value"},
 		{"store.kafka.headers=true", "write format.output.fields: value,headers"},
 		{"rotate.file.size.bytes=-1", "is negative"},
+		{"format.class=orc", "parquet"},
+		{"parquet.codec=lzo", "zstd"},
 		{"partitioner.max.open.files=0", "is not a number of objects"},
 		{"partitioner.class=hours", "default"},
 		{"partitioner.class=field", "partition.field.name"},

@@ -55,13 +55,14 @@ func TestIdleTopic(t *testing.T) {
 }
 
 // TestCrash kills the daemon at each step of the protocol, with objects in five folders a flush,
-// and again while it recovers. Ranges are cut by number, by record time and by the clock.
+// and again while it recovers. Ranges are cut by number, by record time, by the clock and by size.
 func TestCrash(t *testing.T) {
 	rules := map[string][]string{
 		"rows":        {"flush.size", "25"},
 		"record time": {"rotate.interval.ms", "30000"},
 		"clock":       {"rotate.schedule.interval.ms", "200"},
 		"size":        {"rotate.file.size.bytes", "300"},
+		"parquet":     {"rotate.schedule.interval.ms", "200", "format.class", "io.confluent.connect.s3.format.parquet.ParquetFormat", "parquet.codec", "zstd"},
 	}
 	steps := []string{"sink.intent", "sink.intent:3", "sink.writing", "sink.writing:3", "sink.writing:8", "sink.written", "sink.written:2", "sink.committed", "sink.committed:2"}
 	if testing.Short() {

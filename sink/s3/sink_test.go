@@ -70,7 +70,8 @@ func flush(t *testing.T, s *Sink, id string, from int64, values ...string) error
 	return w.Flush(t.Context(), record.Range{Partition: orders, Start: from, End: from + int64(len(values)), ID: id})
 }
 
-// content is every object of the bucket by key, decompressed.
+// content is every object of the bucket by key, decompressed; rows of Parquet files are lines of
+// JSON, with what is text without its quotes.
 func content(t *testing.T, client *s3.Client, bucket string) map[string]string {
 	t.Helper()
 	list, err := client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket})
@@ -92,6 +93,9 @@ func content(t *testing.T, client *s3.Client, bucket string) map[string]string {
 		text, err := io.ReadAll(r)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if strings.HasSuffix(*o.Key, ".parquet") {
+			text = rowsOf(t, text)
 		}
 		out[*o.Key] = string(text)
 		_ = res.Body.Close()

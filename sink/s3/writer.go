@@ -139,11 +139,12 @@ const (
 	bodyMemory  = 128 << 10
 )
 
-// What encoders may hold before a partition's open objects are finished, since that can not be moved
-// to disk.
+// What encoders may hold: what is more becomes a row group before its time, or, where that would be
+// too small a one to be of use, the end of the partition's open objects.
 const (
 	encoderMemory      = 64 << 20 // of all partitions of a task
 	leastEncoderMemory = 4 << 20  // of one, in any case
+	leastSpilled       = 1 << 20
 )
 
 // bound keeps the memory of the open objects within its limit, and looks whether they are to be
@@ -168,8 +169,10 @@ func (w *writer) bound() error {
 		}
 	}
 	writers := int(w.sink.writers.Load())
-	if encoding > max(leastEncoderMemory, encoderMemory/writers) {
-		w.full = true
+	if limit := max(leastEncoderMemory, encoderMemory/writers); encoding > limit {
+		if err := w.spillEncoders(limit); err != nil {
+			return err
+		}
 	}
 	if held <= min(mostMemory, max(leastMemory, sinkMemory/writers)) {
 		return nil
@@ -179,6 +182,21 @@ func (w *writer) bound() error {
 			return err
 		}
 	}
+	return nil
+}
+
+// spillEncoders has the encoders that hold much write it out, until what is left is below limit.
+func (w *writer) spillEncoders(limit int) error {
+	left := 0
+	for _, f := range w.files.open {
+		if f.enc.Buffered() >= leastSpilled {
+			if err := f.enc.Spill(); err != nil {
+				return fmt.Errorf("finish a row group: %w", err)
+			}
+		}
+		left += f.enc.Buffered()
+	}
+	w.full = w.full || left > limit
 	return nil
 }
 

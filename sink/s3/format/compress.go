@@ -31,9 +31,9 @@ func NewCompressors(c *Config) *Compressors {
 	return s
 }
 
-// Codec is one for a new object, nil for no compression.
+// Codec is one for a new object, nil for no compression or where the format has its own.
 func (s *Compressors) Codec() Codec {
-	if s.cfg.Compression == "gzip" {
+	if s.cfg.Compression == "gzip" && !s.cfg.parquet() {
 		return &gzipCodec{pool: &s.gzip}
 	}
 	return nil

@@ -15,23 +15,27 @@ type Encoder interface {
 	Append(b *record.Batch, i int) error
 	// Buffered is about how many bytes the encoder holds in memory.
 	Buffered() int
+	// Spill writes out what is buffered, where the format lets it: fewer records at once make the
+	// object larger.
+	Spill() error
 	// Close writes what comes after the last record; the underlying writer stays open.
 	Close() error
 }
 
 // Config says what the objects hold, and how it is encoded.
 type Config struct {
-	Format      string   `yaml:"format.class" alias:"format.output.type" values:"jsonl,json,io.confluent.connect.s3.format.json.JsonFormat" doc:"jsonl: one JSON value a line"`
+	Format      string   `yaml:"format.class" alias:"format.output.type" values:"jsonl,json,parquet,io.confluent.connect.s3.format.json.JsonFormat,io.confluent.connect.s3.format.parquet.ParquetFormat" doc:"jsonl: one JSON value a line; parquet: rows of a Parquet file"`
 	Fields      []string `yaml:"format.output.fields" doc:"what a line holds: value, or several of key, value, topic, partition, offset, timestamp, headers"`
 	Envelope    bool     `yaml:"format.output.envelope" doc:"write a single field as an object with its name too; several fields always are one"`
 	Decimals    string   `yaml:"json.decimal.format" values:"NUMERIC,BASE64" doc:"how decimals of records with a schema are written"`
 	Compression string   `yaml:"s3.compression.type" alias:"file.compression.type" values:"none,gzip" doc:"compression of the objects"`
+	Parquet     string   `yaml:"parquet.codec" values:"none,snappy,gzip,zstd,brotli,lz4,lz4raw" doc:"compression inside Parquet files, for which s3.compression.type has no meaning"`
 	Level       int      `yaml:"s3.compression.level" doc:"gzip level from 1 to 9; -1 is the library's default"`
 }
 
 // Defaults are the incumbents', but for decimals, which are numbers.
 func Defaults() Config {
-	return Config{Format: "jsonl", Fields: []string{"value"}, Decimals: "NUMERIC", Compression: "gzip", Level: -1}
+	return Config{Format: "jsonl", Fields: []string{"value"}, Decimals: "NUMERIC", Compression: "gzip", Parquet: "snappy", Level: -1}
 }
 
 // Validate checks ranges and names.
@@ -60,14 +64,29 @@ func known(field string) bool {
 // New is the encoder of one object, which writes to out. schema is that of all values of the object
 // when OneSchema says so, and nil otherwise.
 func New(c *Config, schema *record.Schema, out io.Writer) (Encoder, error) {
+	if c.parquet() {
+		return newParquet(c, schema, out)
+	}
 	return newLines(c, out)
 }
 
+func (c *Config) parquet() bool {
+	return c.Format == "parquet" || c.Format == "io.confluent.connect.s3.format.parquet.ParquetFormat"
+}
+
 // OneSchema says whether an object holds values of one schema only.
-func (c *Config) OneSchema() bool { return false }
+func (c *Config) OneSchema() bool { return c.parquet() }
+
+// parquetExtensions are Parquet's own names of its codecs.
+var parquetExtensions = map[string]string{
+	"snappy": ".snappy", "gzip": ".gz", "zstd": ".zstd", "brotli": ".br", "lz4": ".lz4raw", "lz4raw": ".lz4raw",
+}
 
 // Extension is what the keys of objects end with.
 func (c *Config) Extension() string {
+	if c.parquet() {
+		return parquetExtensions[c.Parquet] + ".parquet"
+	}
 	if c.Compression == "gzip" {
 		return ".json.gz"
 	}
@@ -76,6 +95,9 @@ func (c *Config) Extension() string {
 
 // ContentType leaves the encoding out, which would have clients decompress a .gz unasked.
 func (c *Config) ContentType() string {
+	if c.parquet() {
+		return "application/vnd.apache.parquet"
+	}
 	if c.Compression == "gzip" {
 		return "application/gzip"
 	}

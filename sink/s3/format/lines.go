@@ -26,15 +26,20 @@ type lines struct {
 }
 
 func newLines(c *Config, out io.Writer) (*lines, error) {
-	j := &convert.JSONConfig{}
-	j.Defaults()
-	j.Schemas = false
-	j.Decimals = c.Decimals
-	conv, err := convert.NewJSON(j)
+	conv, err := newJSON(c)
 	if err != nil {
 		return nil, err
 	}
 	return &lines{out: out, fields: c.Fields, envelope: c.Envelope || len(c.Fields) > 1, json: conv}, nil
+}
+
+// newJSON writes values as JSON, without their schemas.
+func newJSON(c *Config) (*convert.JSON, error) {
+	j := &convert.JSONConfig{}
+	j.Defaults()
+	j.Schemas = false
+	j.Decimals = c.Decimals
+	return convert.NewJSON(j)
 }
 
 // Append writes one line.
@@ -48,6 +53,9 @@ func (l *lines) Append(b *record.Batch, i int) error {
 
 // Buffered is nothing: each line is written at once.
 func (l *lines) Buffered() int { return 0 }
+
+// Spill has nothing to do.
+func (l *lines) Spill() error { return nil }
 
 // Close has nothing to add after the last line.
 func (l *lines) Close() error { return nil }

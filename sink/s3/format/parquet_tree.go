@@ -1,0 +1,302 @@
+package format
+
+import (
+	"fmt"
+	"reflect"
+
+	"github.com/parquet-go/parquet-go"
+
+	"connectd/convert"
+	"connectd/record"
+)
+
+// parquetTree is the columns of a file, in the order of the schema's fields.
+type parquetTree struct {
+	fields  []*parquetField
+	outputs []string // what each field is of a record; nil when all are of its value
+	columns int
+}
+
+// form is how a field is laid out.
+type form uint8
+
+const (
+	leafForm form = iota
+	groupForm
+	listForm
+	mapForm
+)
+
+// parquetField is a column, or a group of columns, a list or a map.
+type parquetField struct {
+	name        string
+	schema      *record.Schema
+	form        form
+	optional    bool
+	parts       []*parquetField // fields of a group, elements of a list, keys and values of a map
+	first, last int             // its columns
+	leaf        parquetLeaf
+}
+
+// newParquetTree maps the schema of all values of a file. Where it is not a struct there is one
+// column, called value.
+func newParquetTree(c *Config, schema *record.Schema) (*parquetTree, error) {
+	t := &parquetTree{}
+	if len(c.Fields) == 1 && c.Fields[0] == "value" && !c.Envelope && schema != nil && schema.Type == record.StructType && len(schema.Fields) > 0 {
+		for i := range schema.Fields {
+			t.fields = append(t.fields, t.field(schema.Fields[i].Name, schema.Fields[i].Schema))
+		}
+		return t, t.check()
+	}
+	for _, output := range c.Fields {
+		t.outputs = append(t.outputs, output)
+		of := outputSchemas[output]
+		if output == "value" {
+			of = nullable(schema)
+		}
+		t.fields = append(t.fields, t.field(output, of))
+	}
+	return t, t.check()
+}
+
+// outputSchemas are the schemas of what a record has beside its value. A key is text: its schema
+// is not that of the file's values.
+var outputSchemas = map[string]*record.Schema{
+	"key":       {Type: record.AnyType, Optional: true},
+	"topic":     {Type: record.StringType},
+	"partition": {Type: record.Int32Type},
+	"offset":    {Type: record.Int64Type},
+	"timestamp": {Type: record.Int64Type, Name: record.ConnectTimestamp},
+	"headers":   {Type: record.MapType, Key: &record.Schema{Type: record.StringType}, Elem: &record.Schema{Type: record.AnyType, Optional: true}},
+}
+
+func nullable(s *record.Schema) *record.Schema {
+	if s == nil {
+		return &record.Schema{Type: record.AnyType, Optional: true}
+	}
+	of := *s
+	of.Optional = true
+	return &of
+}
+
+// check refuses what Parquet has no room for.
+func (t *parquetTree) check() error {
+	if t.columns > parquet.MaxColumnIndex {
+		return fmt.Errorf("the schema has %d columns, and a Parquet file has room for %d", t.columns, parquet.MaxColumnIndex)
+	}
+	return nil
+}
+
+// field maps one field. A nil schema says nothing.
+func (t *parquetTree) field(name string, s *record.Schema) *parquetField {
+	if s == nil {
+		s = &record.Schema{Type: record.AnyType, Optional: true}
+	}
+	f := &parquetField{name: name, schema: s, optional: s.Optional || s.Type == record.AnyType, first: t.columns}
+	switch {
+	case s.Type == record.StructType && len(s.Fields) > 0 && s.Name != record.VariableScaleName:
+		f.form = groupForm
+		for i := range s.Fields {
+			f.parts = append(f.parts, t.field(s.Fields[i].Name, s.Fields[i].Schema))
+		}
+	case s.Type == record.ArrayType:
+		f.form = listForm
+		f.parts = []*parquetField{t.field("element", s.Elem)}
+	case s.Type == record.MapType:
+		f.form = mapForm
+		key := t.field("key", s.Key)
+		key.optional = false
+		f.parts = []*parquetField{key, t.field("value", s.Elem)}
+	default:
+		f.leaf = newParquetLeaf(s)
+		t.columns++
+	}
+	f.last = t.columns
+	return f
+}
+
+// row fills the cells of p with r.
+func (t *parquetTree) row(p *parquetFile, r *record.Record) error {
+	if t.outputs == nil {
+		v := &r.Value.Value
+		if v.IsNull() {
+			return errParquetNull
+		}
+		return putAll(p, t.fields, v, levels{})
+	}
+	for i, output := range t.outputs {
+		var v record.Value
+		switch output {
+		case "value":
+			v = r.Value.Value
+		case "key":
+			var err error
+			if v, err = p.textual(r.Key); err != nil {
+				return fmt.Errorf("key: %w", err)
+			}
+		case "topic":
+			v = record.OfText(r.Topic)
+		case "partition":
+			v = record.OfInt(int64(r.Partition))
+		case "offset":
+			v = record.OfInt(r.Offset)
+		case "timestamp":
+			v = record.OfInt(r.Timestamp)
+		case "headers":
+			var err error
+			if v, err = p.headers(r); err != nil {
+				return err
+			}
+		}
+		if err := t.fields[i].put(p, &v, levels{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// textual is d as text, whatever its schema.
+func (p *parquetFile) textual(d record.Datum) (record.Value, error) {
+	text, err := p.text(d)
+	if text == nil {
+		return record.Value{}, err
+	}
+	return record.OfString(text), nil
+}
+
+// headers are the record's headers as a map of texts.
+func (p *parquetFile) headers(r *record.Record) (record.Value, error) {
+	var pairs []record.Value
+	for i := range r.Headers {
+		v, err := p.textual(r.Headers[i].Value)
+		if err != nil {
+			return record.Value{}, fmt.Errorf("header %q: %w", r.Headers[i].Name, err)
+		}
+		pairs = append(pairs, record.OfText(r.Headers[i].Name), v)
+	}
+	return record.OfMap(pairs), nil
+}
+
+// putAll writes a struct's fields.
+func putAll(p *parquetFile, fields []*parquetField, v *record.Value, l levels) error {
+	if v.Kind != record.Struct || len(v.Items) != len(fields) {
+		return fmt.Errorf("%s does not fit the schema, which has a struct of %d fields", convert.Shown(v), len(fields))
+	}
+	for i, f := range fields {
+		if err := f.put(p, &v.Items[i], l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// put writes one value, and nulls into all columns of a null.
+func (f *parquetField) put(p *parquetFile, v *record.Value, l levels) error {
+	if v.IsNull() {
+		if d := f.schema.Default; d != nil && !d.IsNull() && !f.optional {
+			v = d
+		} else if !f.optional {
+			return fmt.Errorf("field %q is null where its schema requires %s", f.name, convert.Described(f.schema))
+		} else {
+			f.nulls(p, l)
+			return nil
+		}
+	}
+	if f.optional {
+		l.definition++
+	}
+	switch f.form {
+	case groupForm:
+		if err := putAll(p, f.parts, v, l); err != nil {
+			return fmt.Errorf("field %q: %w", f.name, err)
+		}
+		return nil
+	case listForm, mapForm:
+		if v.Kind != record.Array && v.Kind != record.Map || len(v.Items)%len(f.parts) != 0 {
+			return fmt.Errorf("field %q: %s does not fit the schema, which has %s", f.name, convert.Shown(v), convert.Described(f.schema))
+		}
+		return f.repeated(p, v.Items, l)
+	}
+	cell, err := f.leaf(p, v)
+	if err != nil {
+		return fmt.Errorf("field %q: %w", f.name, err)
+	}
+	p.put(f.first, cell, l)
+	return nil
+}
+
+// repeated writes the elements of a list, or the keys and values of a map.
+func (f *parquetField) repeated(p *parquetFile, items []record.Value, l levels) error {
+	if len(items) == 0 {
+		f.nulls(p, l)
+		return nil
+	}
+	l.definition++
+	l.depth++
+	for i := range items {
+		if i == len(f.parts) {
+			l.repetition = l.depth
+		}
+		if err := f.parts[i%len(f.parts)].put(p, &items[i], l); err != nil {
+			return fmt.Errorf("field %q: %w", f.name, err)
+		}
+	}
+	return nil
+}
+
+func (f *parquetField) nulls(p *parquetFile, l levels) {
+	for c := f.first; c < f.last; c++ {
+		p.put(c, parquet.NullValue(), l)
+	}
+}
+
+// node is the field as the library takes it.
+func (f *parquetField) node() parquet.Node {
+	var n parquet.Node
+	switch f.form {
+	case groupForm:
+		n = group(f.parts)
+	case listForm:
+		n = parquet.List(f.parts[0].node())
+	case mapForm:
+		n = parquet.Map(f.parts[0].node(), f.parts[1].node())
+	default:
+		n = parquetNode(f.schema)
+	}
+	if f.optional {
+		return parquet.Optional(n)
+	}
+	return n
+}
+
+func (t *parquetTree) node() parquet.Node { return group(t.fields) }
+
+// ordered is a group whose fields are in the order of the schema; the library's are in that of
+// their names.
+type ordered struct {
+	parquet.Group
+	fields []parquet.Field
+}
+
+func group(fields []*parquetField) parquet.Node {
+	g := ordered{Group: parquet.Group{}}
+	for _, f := range fields {
+		n := f.node()
+		g.Group[f.name] = n
+		g.fields = append(g.fields, named{n, f.name})
+	}
+	return g
+}
+
+func (g ordered) Fields() []parquet.Field { return g.fields }
+
+// named is a field of an ordered group.
+type named struct {
+	parquet.Node
+	name string
+}
+
+func (f named) Name() string { return f.name }
+
+// Value is asked for only by those who write Go values.
+func (f named) Value(base reflect.Value) reflect.Value { return base.MapIndex(reflect.ValueOf(f.name)) }
