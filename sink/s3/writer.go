@@ -122,12 +122,9 @@ func (w *writer) file(r *record.Record) (*file, error) {
 	return f, nil
 }
 
-// schema is what r's object is bound to: nil where the format takes records of any.
+// schema is what r's object is bound to, nil for no schema.
 func (w *writer) schema(r *record.Record) *record.Schema {
-	if !w.sink.cfg.OneSchema() {
-		return nil
-	}
-	return r.Value.Schema
+	return w.sink.cfg.Binding(r.Value.Schema)
 }
 
 // What the open objects of a partition may hold in memory, few or many partitions: more is moved to

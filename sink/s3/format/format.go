@@ -61,10 +61,13 @@ func known(field string) bool {
 	return false
 }
 
-// New is the encoder of one object, which writes to out. schema is that of all values of the object
-// when OneSchema says so, and nil otherwise.
+// New is the encoder of one object, which writes to out. schema is what Binding says of all its
+// values.
 func New(c *Config, schema *record.Schema, out io.Writer) (Encoder, error) {
-	if c.parquet() {
+	switch {
+	case c.parquet() && schema == nil && c.plainValue():
+		return newParquetInferred(c, out), nil
+	case c.parquet():
 		return newParquet(c, schema, out)
 	}
 	return newLines(c, out)
@@ -74,8 +77,19 @@ func (c *Config) parquet() bool {
 	return c.Format == "parquet" || c.Format == "io.confluent.connect.s3.format.parquet.ParquetFormat"
 }
 
-// OneSchema says whether an object holds values of one schema only.
-func (c *Config) OneSchema() bool { return c.parquet() }
+// plainValue says whether an object holds values and nothing else of the records.
+func (c *Config) plainValue() bool {
+	return len(c.Fields) == 1 && c.Fields[0] == "value" && !c.Envelope
+}
+
+// Binding is the schema that an object is bound to which holds a value of s: nil where the format
+// takes values of any, and where s was made from the value itself.
+func (c *Config) Binding(s *record.Schema) *record.Schema {
+	if !c.parquet() || schemaless(s) || s != nil && s.Type == record.StructType && len(s.Fields) == 0 {
+		return nil
+	}
+	return s
+}
 
 // parquetExtensions are Parquet's own names of its codecs.
 var parquetExtensions = map[string]string{

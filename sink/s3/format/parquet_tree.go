@@ -42,7 +42,7 @@ type parquetField struct {
 // column, called value.
 func newParquetTree(c *Config, schema *record.Schema) (*parquetTree, error) {
 	t := &parquetTree{}
-	if len(c.Fields) == 1 && c.Fields[0] == "value" && !c.Envelope && schema != nil && schema.Type == record.StructType && len(schema.Fields) > 0 {
+	if c.plainValue() && schema != nil && schema.Type == record.StructType && len(schema.Fields) > 0 {
 		for i := range schema.Fields {
 			t.fields = append(t.fields, t.field(schema.Fields[i].Name, schema.Fields[i].Schema))
 		}
