@@ -17,7 +17,7 @@ import (
 )
 
 // cleanupTimeout limits what happens at the end of a test, whose own context is done then.
-const cleanupTimeout = 30 * time.Second
+const cleanupTimeout = 3 * time.Minute
 
 // SharedPostgres returns the PostgreSQL 15 of the test run.
 func SharedPostgres(t testing.TB) *Postgres { t.Helper(); return shared(t).Postgres }
