@@ -155,3 +155,36 @@ func TestIntent(t *testing.T) {
 		}
 	}
 }
+
+func TestSinkFetchWait(t *testing.T) {
+	for _, test := range []struct {
+		name            string
+		worker          time.Duration // of fetch.max.wait.ms; 0 when it is not written
+		connector, want string
+	}{
+		{"not written", 0, "", "50ms"},
+		{"of the worker", 2 * time.Second, "", "2s"},
+		{"of the connector", 2 * time.Second, "700", "700ms"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var s WorkerSettings
+			s.Defaults()
+			k := unset
+			k.Brokers = []string{"127.0.0.1:1"}
+			if test.worker > 0 {
+				k.FetchWait = test.worker
+			}
+			settings := sinkOf()
+			if test.connector != "" {
+				settings["consumer.override.fetch.max.wait.ms"] = test.connector
+			}
+			got, _, err := NewWorker(&s, k, testLog(t)).groupOptions(load(t, testPlugins(nil, newMemory()), "to-memory", settings), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.FetchWait.String() != test.want {
+				t.Errorf("fetch.max.wait.ms is %s, want %s", got.FetchWait, test.want)
+			}
+		})
+	}
+}
