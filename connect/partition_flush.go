@@ -89,6 +89,10 @@ func (p *partition) flushed(end int64) {
 	p.durable.Store(end)
 	p.owed = end > p.known
 	p.task.count.flushed(&p.tally, &p.times, time.Now())
+	select {
+	case <-p.early: // asked for while this flush went on: it was the answer
+	default:
+	}
 	p.inbox.give(p.tally.held)
 	p.task.budget.give(p, p.tally.held)
 	p.tally, p.asked = rangeTally{}, false
