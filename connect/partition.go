@@ -287,7 +287,7 @@ func (p *partition) serve(ctx context.Context) error {
 		case <-p.inbox.ready:
 			err = p.receive(ctx)
 		case <-p.linger.C:
-			err = p.flush(ctx)
+			err = p.lingered(ctx)
 		case <-p.early:
 			err = p.flush(ctx)
 		case <-p.settle.C:
