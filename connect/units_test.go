@@ -5,11 +5,13 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"math"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"connectd/config"
 	"connectd/kafka"
 )
 
@@ -158,34 +160,32 @@ func TestIntent(t *testing.T) {
 	}
 }
 
-func TestSinkFetchWait(t *testing.T) {
+func TestSinkFetches(t *testing.T) {
 	for _, test := range []struct {
-		name            string
-		worker          time.Duration // of fetch.max.wait.ms; 0 when it is not written
-		connector, want string
+		name      string
+		worker    kafka.Settings // what it says of fetch.max.wait.ms and fetch.max.bytes
+		connector map[string]string
+		wait      time.Duration
+		bytes     config.Size
 	}{
-		{"not written", 0, "", "50ms"},
-		{"of the worker", 2 * time.Second, "", "2s"},
-		{"of the connector", 2 * time.Second, "700", "700ms"},
+		{"not written", unset, nil, 50 * time.Millisecond, 8 << 20},
+		{"of the worker", kafka.Settings{Consuming: kafka.Consuming{FetchWait: 2 * time.Second, FetchMax: 1 << 20}}, nil, 2 * time.Second, 1 << 20},
+		{"of the connector", unset, map[string]string{"consumer.override.fetch.max.wait.ms": "700", "consumer.override.fetch.max.bytes": "3MiB"}, 700 * time.Millisecond, 3 << 20},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var s WorkerSettings
 			s.Defaults()
 			k := unset
 			k.Brokers = []string{"127.0.0.1:1"}
-			if test.worker > 0 {
-				k.FetchWait = test.worker
-			}
+			k.FetchWait, k.FetchMax = test.worker.FetchWait, test.worker.FetchMax
 			settings := sinkOf()
-			if test.connector != "" {
-				settings["consumer.override.fetch.max.wait.ms"] = test.connector
-			}
+			maps.Copy(settings, test.connector)
 			got, _, err := NewWorker(&s, k, testLog(t)).groupOptions(load(t, testPlugins(nil, newMemory()), "to-memory", settings), 0)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got.FetchWait.String() != test.want {
-				t.Errorf("fetch.max.wait.ms is %s, want %s", got.FetchWait, test.want)
+			if got.FetchWait != test.wait || got.FetchMax != test.bytes {
+				t.Errorf("got %s and %d bytes, want %s and %d", got.FetchWait, got.FetchMax, test.wait, test.bytes)
 			}
 		})
 	}
