@@ -41,8 +41,8 @@ type partition struct {
 	began   time.Time // when the range was
 	chain   chain
 	conv    converters
-	batch   record.Batch
-	origin  []int // of the records in batch: their places among the messages
+	batch   *record.Batch // of take, while it runs
+	origin  []int         // of the records in batch: their places among the messages
 	times   originTimes
 
 	// [start, next) is taken and not durable in the target.
