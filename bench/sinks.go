@@ -44,8 +44,12 @@ func measureSink(s sink) func(ctx context.Context, e *engines, o options) ([]res
 			return nil, err
 		}
 		defer run.stop()
+		var first time.Duration // until a row was there
 		for {
 			n, err := count()
+			if err == nil && n > 0 && first == 0 {
+				first = time.Since(run.started)
+			}
 			if err == nil && n >= o.rows {
 				break
 			}
@@ -54,7 +58,8 @@ func measureSink(s sink) func(ctx context.Context, e *engines, o options) ([]res
 			}
 		}
 		took := time.Since(run.started).Seconds()
-		return []result{{Name: s.name, PerSecond: float64(o.rows) / took, CPU: perEvent(run.cpu(), o.rows), PeakMB: run.peak()}}, nil
+		return []result{{Name: s.name, PerSecond: float64(o.rows) / took, CPU: perEvent(run.cpu(), o.rows), PeakMB: run.peak(),
+			Note: fmt.Sprintf("; first rows after %.2f s", first.Seconds())}}, nil
 	}
 }
 

@@ -12,6 +12,10 @@ type Batching struct {
 	Bytes  config.Size
 	Linger time.Duration
 
+	// Whole says that each flush costs the target much, a part for example: while Kafka has the
+	// records that make a batch full, it may wait several times Linger.
+	Whole bool
+
 	// Spooled says that the writer keeps what it has taken out of memory until the flush, so that
 	// only what is not taken yet counts for memory.max.bytes.
 	Spooled bool
@@ -32,7 +36,7 @@ func (s *sinkSettings) adopt(own config.Settings, written *config.Section) {
 	}
 	is := func(key string) bool { _, ok := written.Get(key); return ok }
 	says := b.Batching()
-	s.spooled = says.Spooled
+	s.spooled, s.whole = says.Spooled, says.Whole
 	if says.Rows > 0 && !is("batch.max.rows") {
 		s.MaxRows = says.Rows
 	}

@@ -227,10 +227,12 @@ func (d *discard) Write(_ context.Context, b *record.Batch) error {
 func (d *discard) Flush(context.Context, record.Range) error { return nil }
 func (d *discard) Close() error                              { return nil }
 
-// BenchmarkSinkTake is what a record costs from the fetched message to the writer.
-func BenchmarkSinkTake(b *testing.B) {
-	plugins := testPlugins(nil, newMemory())
-	c := load(b, plugins, "bench", sinkOf("batch.max.rows", "1000000000", "batch.max.bytes", "1000GB"))
+// Start makes it a writer that keeps its offset, for which nothing is committed.
+func (d *discard) Start(context.Context) (int64, bool, error) { return 0, false, nil }
+
+// benchPartition is a partition whose writer takes everything, without Kafka.
+func benchPartition(b testing.TB, settings ...string) *partition {
+	c := load(b, testPlugins(nil, newMemory()), "bench", sinkOf(settings...))
 	t := &sinkTask{
 		task: newTask(c, 0, slog.New(slog.DiscardHandler), nil), sink: &discard{}, budget: newBudget(1 << 40),
 		schemas: newSchemas("", nil, nil), policy: newPolicy(c.common), wakePoll: func() {},
@@ -243,6 +245,12 @@ func BenchmarkSinkTake(b *testing.B) {
 	if err := p.open(b.Context()); err != nil {
 		b.Fatal(err)
 	}
+	return p
+}
+
+// BenchmarkSinkTake is what a record costs from the fetched message to the writer.
+func BenchmarkSinkTake(b *testing.B) {
+	p := benchPartition(b, "batch.max.rows", "1000000000", "batch.max.bytes", "1000GB")
 	msgs := make([]kafka.Message, benchBatch)
 	value := `{"id":4711,"user_id":12,"kind":"checkout","amount":"123.45","payload":"{\"ip\": \"10.0.0.1\", \"path\": \"/products/4711\", \"agent\": \"Mozilla/5.0 (X11; Linux x86_64)\"}","created_at":"2026-11-21T10:00:00.123456Z"}`
 	for i := range msgs {

@@ -41,8 +41,8 @@ type partition struct {
 	began   time.Time // when the range was
 	chain   chain
 	conv    converters
-	batch   record.Batch
-	origin  []int // of the records in batch: their places among the messages
+	batch   *record.Batch // of take, while it runs
+	origin  []int         // of the records in batch: their places among the messages
 	times   originTimes
 
 	// [start, next) is taken and not durable in the target.
@@ -290,7 +290,7 @@ func (p *partition) serve(ctx context.Context) error {
 		case <-p.inbox.ready:
 			err = p.receive(ctx)
 		case <-p.linger.C:
-			err = p.flush(ctx)
+			err = p.lingered(ctx)
 		case <-p.early:
 			err = p.flush(ctx)
 		case <-p.settle.C:

@@ -10,6 +10,20 @@ import (
 	"connectd/record"
 )
 
+// wholeLingers is how many times linger.ms a batch may wait for what makes it whole.
+const wholeLingers = 5
+
+// lingered is called when the first record of the range has waited for linger.ms.
+func (p *partition) lingered(ctx context.Context) error {
+	left := time.Until(p.began.Add(wholeLingers * p.config.Linger))
+	rest := int64(p.config.MaxRows) - p.tally.consumed
+	if p.config.whole && p.intent == nil && p.logEnd.Load()-p.next >= rest && left > 0 {
+		p.linger.Reset(min(left, p.config.Linger))
+		return nil
+	}
+	return p.flush(ctx)
+}
+
 // flush makes [start, next) durable in the target. While an earlier life's flush is unfinished
 // only its exact range is flushed, when it is complete.
 func (p *partition) flush(ctx context.Context) error {
@@ -89,6 +103,10 @@ func (p *partition) flushed(end int64) {
 	p.durable.Store(end)
 	p.owed = end > p.known
 	p.task.count.flushed(&p.tally, &p.times, time.Now())
+	select {
+	case <-p.early: // asked for while this flush went on: it was the answer
+	default:
+	}
 	p.inbox.give(p.tally.held)
 	p.task.budget.give(p, p.tally.held)
 	p.tally, p.asked = rangeTally{}, false

@@ -3,6 +3,7 @@ package connect
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"connectd/kafka"
@@ -15,6 +16,10 @@ const (
 	chunkRows  = 1000
 	chunkBytes = 1 << 20
 )
+
+// scratch is what chunks are decoded into. Few partitions decode at a time; a batch of its own would
+// cost each of them a megabyte, and keep the fetches alive that its cells still point into.
+var scratch = sync.Pool{New: func() any { return new(record.Batch) }}
 
 // stopping says whether nothing more is to be taken.
 func (p *partition) stopping(ctx context.Context) bool {
@@ -101,8 +106,13 @@ func (p *partition) take(ctx context.Context, msgs []kafka.Message) (taken int, 
 		p.began = time.Now()
 		p.linger.Reset(p.config.Linger)
 	}
-	b := &p.batch
-	b.Reset()
+	b := scratch.Get().(*record.Batch)
+	p.batch = b
+	defer func() {
+		p.batch = nil
+		b.Reset()
+		scratch.Put(b)
+	}()
 	p.origin = p.origin[:0]
 	keyHint, valueHint := p.task.schemas.hints(p.id.Topic)
 	for i := range msgs {
@@ -202,7 +212,7 @@ func earlier(a, b time.Time) time.Time {
 
 // write gives the batch to the writer. msgs are what it was decoded from.
 func (p *partition) write(ctx context.Context, msgs []kafka.Message) error {
-	b := &p.batch
+	b := p.batch
 	n := len(b.Records)
 	if err := p.writer.Write(ctx, b); err != nil {
 		return fmt.Errorf("write partition %s, offsets %d to %d: %w", p.id, msgs[0].Offset, msgs[len(msgs)-1].Offset, err)
@@ -225,7 +235,7 @@ func (p *partition) write(ctx context.Context, msgs []kafka.Message) error {
 
 // decode makes r of m.
 func (p *partition) decode(r *record.Record, m *kafka.Message, keyHint, valueHint *record.Schema) *failure {
-	b := &p.batch
+	b := p.batch
 	r.Topic, r.Partition, r.Offset, r.Timestamp = m.Topic, m.Partition, m.Offset, m.Timestamp
 	r.RawKey, r.RawValue = m.Key, m.Value
 	var err error

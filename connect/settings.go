@@ -179,7 +179,7 @@ type sinkSettings struct {
 	OnGap    string        `yaml:"on.offset.gap" values:"fail,skip" doc:"what to do when Kafka has deleted records that were not read yet"`
 	Protocol string        `yaml:"consumer.group.protocol" values:"classic,consumer" doc:"group protocol: classic, or consumer for KIP-848; the worker's group.protocol when it is not set"`
 
-	spooled bool // see Batching
+	spooled, whole bool // see Batching
 }
 
 func (s *sinkSettings) Defaults() {

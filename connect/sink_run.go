@@ -105,6 +105,16 @@ func (t *sinkTask) run(ctx context.Context, w *Worker) error {
 // between two polls; Kafka Connect's for workers is this.
 const sessionTimeout = 10 * time.Second
 
+// fetchWait is how long a broker gathers before it answers a fetch, unless the settings say
+// otherwise. A broker answers one fetch of a member at a time: while it waits for partitions that
+// are at their end, one that was paused and goes on gets nothing. Kafka's default is half a second.
+const fetchWait = 50 * time.Millisecond
+
+// fetchMax is the most bytes in one fetch, unless the settings say otherwise: what a broker sends for
+// many partitions is here at once, and several times as large when it is decompressed. Kafka's
+// default is 50 MiB. It is still a megabyte of each partition where few have so much.
+const fetchMax = 8 << 20
+
 // unset are Kafka's defaults, to know what somebody has set.
 var unset = func() (s kafka.Settings) { s.Defaults(); return s }()
 
@@ -122,6 +132,12 @@ func (w *Worker) groupOptions(c *Connector, task int) (kafka.Settings, kafka.Gro
 	overrides := map[string]string{}
 	if w.kafka.Session == unset.Session {
 		overrides["session.timeout.ms"] = strconv.FormatInt(sessionTimeout.Milliseconds(), 10)
+	}
+	if w.kafka.FetchWait == unset.FetchWait {
+		overrides["fetch.max.wait.ms"] = strconv.FormatInt(fetchWait.Milliseconds(), 10)
+	}
+	if w.kafka.FetchMax == unset.FetchMax {
+		overrides["fetch.max.bytes"] = strconv.Itoa(fetchMax)
 	}
 	for key, value := range c.Consumer {
 		switch key {

@@ -5,10 +5,14 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"math"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"connectd/config"
+	"connectd/kafka"
 )
 
 func TestHistogramQuantile(t *testing.T) {
@@ -128,5 +132,72 @@ func TestIntent(t *testing.T) {
 		if _, err := parseIntent(wrong, 5); err == nil {
 			t.Errorf("%s at offset 5 is accepted", wrong)
 		}
+	}
+}
+
+func TestSinkFetches(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		worker    kafka.Settings // what it says of fetch.max.wait.ms and fetch.max.bytes
+		connector map[string]string
+		wait      time.Duration
+		bytes     config.Size
+	}{
+		{"not written", unset, nil, 50 * time.Millisecond, 8 << 20},
+		{"of the worker", kafka.Settings{Consuming: kafka.Consuming{FetchWait: 2 * time.Second, FetchMax: 1 << 20}}, nil, 2 * time.Second, 1 << 20},
+		{"of the connector", unset, map[string]string{"consumer.override.fetch.max.wait.ms": "700", "consumer.override.fetch.max.bytes": "3MiB"}, 700 * time.Millisecond, 3 << 20},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var s WorkerSettings
+			s.Defaults()
+			k := unset
+			k.Brokers = []string{"127.0.0.1:1"}
+			k.FetchWait, k.FetchMax = test.worker.FetchWait, test.worker.FetchMax
+			settings := sinkOf()
+			maps.Copy(settings, test.connector)
+			got, _, err := NewWorker(&s, k, testLog(t)).groupOptions(load(t, testPlugins(nil, newMemory()), "to-memory", settings), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.FetchWait != test.wait || got.FetchMax != test.bytes {
+				t.Errorf("got %s and %d bytes, want %s and %d", got.FetchWait, got.FetchMax, test.wait, test.bytes)
+			}
+		})
+	}
+}
+
+// A range that the log makes full is not cut by the clock, but for a while only.
+func TestLingeredWhole(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		whole  bool
+		logEnd int64
+		waited time.Duration
+		want   bool // flushed
+	}{
+		{"behind", true, 1000, 0, false},
+		{"behind for too long", true, 1000, wholeLingers * time.Second, true},
+		{"not so far behind", true, 999, 0, true},
+		{"flushes cost little", false, 1000, 0, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := benchPartition(t, "batch.max.rows", "1000", "linger.ms", "1000")
+			p.config.whole = test.whole
+			p.logEnd.Store(test.logEnd)
+			msgs := make([]kafka.Message, 10)
+			for i := range msgs {
+				msgs[i] = kafka.Message{Topic: "numbers", Offset: int64(i), Value: []byte(`{"n":1}`)}
+			}
+			if err := p.takeAll(t.Context(), msgs); err != nil {
+				t.Fatal(err)
+			}
+			p.began = p.began.Add(-test.waited)
+			if err := p.lingered(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := p.start == 10; got != test.want {
+				t.Errorf("flushed: %t, want %t", got, test.want)
+			}
+		})
 	}
 }

@@ -24,30 +24,23 @@ func (j *JSON) readDocument(b *record.Batch, hint *record.Schema) (record.Datum,
 
 // readObject reads an object into a struct; of names that repeat, the last one counts.
 func (j *JSON) readObject(b *record.Batch, hint *record.Schema) (record.Datum, error) {
-	s, base, at := &j.scan, len(j.cells), j.root(hint)
+	root := j.root(hint)
+	s, at := &j.scan, root
+	cells := b.Cells(root.room)
 	more, err := s.open('}')
 	for more && err == nil {
-		var v record.Value
 		likely := at.likely
-		switch {
-		case likely == nil || !likely.plain || !s.named(likely.name):
-			v, likely, err = j.readField(b, at)
-		case likely.hint == anySchema:
+		if likely != nil && likely.hint == anySchema && likely.at < len(cells) && likely.plain && s.named(likely.name) {
 			// The same field as in the object before: nothing to look up.
-			v, err = j.readAny(b)
-		default:
-			var schema *record.Schema
-			if v, schema, err = j.readHinted(b, likely.hint); err == nil && schema != likely.schema {
-				likely = j.take(at, []byte(likely.name), likely.hint, schema)
+			err = j.fill(b, &cells[likely.at])
+		} else {
+			var v record.Value
+			if v, likely, err = j.readMember(b, at); err == nil {
+				cells = put(b, cells, likely.at, v)
 			}
 		}
 		if err != nil {
 			return record.Datum{}, err
-		}
-		if i := base + likely.at; i < len(j.cells) {
-			j.cells[i] = v
-		} else {
-			j.cells = append(j.cells, v)
 		}
 		at = likely.next
 		if more, err = s.next('}'); err != nil {
@@ -57,10 +50,32 @@ func (j *JSON) readObject(b *record.Batch, hint *record.Schema) (record.Datum, e
 	if err != nil {
 		return record.Datum{}, err
 	}
-	cells := b.Cells(len(j.cells) - base)
-	copy(cells, j.cells[base:])
-	j.cells = j.cells[:base]
-	return record.Datum{Schema: at.done(), Value: record.OfStruct(cells)}, nil
+	root.room = at.count
+	return record.Datum{Schema: at.done(), Value: record.OfStruct(cells[:at.count:at.count])}, nil
+}
+
+// put sets the cell at i of cells, which grow when it is not among them.
+func put(b *record.Batch, cells []record.Value, i int, v record.Value) []record.Value {
+	if i >= len(cells) {
+		more := b.Cells(max(8, 2*len(cells)))
+		copy(more, cells)
+		cells = more
+	}
+	cells[i] = v
+	return cells
+}
+
+// readMember reads a member of an object whose fields so far are at.
+func (j *JSON) readMember(b *record.Batch, at *shape) (v record.Value, taken *step, err error) {
+	likely := at.likely
+	if likely == nil || !likely.plain || !j.scan.named(likely.name) {
+		return j.readField(b, at)
+	}
+	v, schema, err := j.readHinted(b, likely.hint)
+	if err == nil && schema != likely.schema {
+		likely = j.take(at, []byte(likely.name), likely.hint, schema)
+	}
+	return v, likely, err
 }
 
 // readField reads a member of an object whose fields so far are at, and finds its step.
@@ -90,32 +105,47 @@ func (j *JSON) readField(b *record.Batch, at *shape) (v record.Value, taken *ste
 
 // readAny reads a value of which nothing is known beforehand: the kind says what it is, and
 // objects and arrays stay text.
-func (j *JSON) readAny(b *record.Batch) (record.Value, error) {
+func (j *JSON) readAny(b *record.Batch) (v record.Value, err error) {
+	err = j.fill(b, &v)
+	return v, err
+}
+
+// fill is readAny that puts the value where it belongs.
+func (j *JSON) fill(b *record.Batch, v *record.Value) (err error) {
 	s := &j.scan
 	switch s.peek() {
 	case '"':
-		return j.readText(b)
+		*v, err = j.readText(b)
+		return err
 	case '{', '[':
 		start := s.at
-		err := s.skip()
-		return record.OfJSON(s.data[start:s.at:s.at]), err
+		err = s.skip()
+		*v = record.OfJSON(s.data[start:s.at:s.at])
+		return err
 	case 't':
-		return record.OfBool(true), s.literal("true")
+		*v = record.OfBool(true)
+		return s.literal("true")
 	case 'f':
-		return record.OfBool(false), s.literal("false")
+		*v = record.OfBool(false)
+		return s.literal("false")
 	case 'n':
-		return record.Value{}, s.literal("null")
+		*v = record.Value{}
+		return s.literal("null")
+	}
+	if n, ok := s.short(); ok {
+		*v = record.OfInt(n)
+		return nil
 	}
 	text, integer, err := s.number()
 	if err != nil {
-		return record.Value{}, err
+		return err
 	}
-	if integer {
-		if n, ok := parseInt(text); ok {
-			return record.OfInt(n), nil
-		}
+	if n, ok := parseInt(text); ok && integer {
+		*v = record.OfInt(n)
+	} else {
+		*v = record.OfNumber(text)
 	}
-	return record.OfNumber(text), nil
+	return nil
 }
 
 // readText reads a string. Its octets are the data's own unless it has escapes.

@@ -41,7 +41,7 @@ type JSON struct {
 
 	// For reading.
 	scan          scanner
-	cells         []record.Value            // cells of the objects that are not yet complete, a stack
+	cells         []record.Value            // cells of the arrays and maps that are not yet complete, a stack
 	name          []byte                    // a name without its escapes
 	shapes        map[*record.Schema]*shape // roots by hint
 	nodes         int                       // shapes in all trees

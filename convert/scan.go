@@ -198,6 +198,31 @@ func (s *scanner) number() (text []byte, integer bool, err error) {
 	return text, integer, nil
 }
 
+// short reads an integer of up to 18 digits in one pass. ok is false for any other number, which is
+// then not passed over.
+func (s *scanner) short() (n int64, ok bool) {
+	data, i := s.data, s.at
+	negative := i < len(data) && data[i] == '-'
+	if negative {
+		i++
+	}
+	first := i
+	for ; i < len(data) && data[i]-'0' <= 9; i++ {
+		n = n*10 + int64(data[i]-'0')
+	}
+	switch {
+	case i == first || i-first > 18 || data[first] == '0' && i-first > 1:
+		return 0, false
+	case i < len(data) && (data[i] == '.' || data[i]|0x20 == 'e'):
+		return 0, false
+	}
+	s.at = i
+	if negative {
+		return -n, true
+	}
+	return n, true
+}
+
 // literal reads true, false or null.
 func (s *scanner) literal(word string) error {
 	if len(s.data)-s.at < len(word) || string(s.data[s.at:s.at+len(word)]) != word {

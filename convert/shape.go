@@ -14,6 +14,7 @@ type shape struct {
 	hint   *record.Schema // what is known beforehand of the whole object; may be nil
 	count  int            // of fields
 	schema *record.Schema // of an object that ends here, once there was one
+	room   int            // of a root: the fields of the object before
 
 	likely *step // the last one taken
 	steps  map[field]*step

@@ -25,8 +25,9 @@ func (t compressing) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.Transport.RoundTrip(r)
 }
 
-// frameSize is how much a compressed frame holds, as ClickHouse's own clients do it.
-const frameSize = 1 << 20
+// frameSize is how much a compressed frame holds. ClickHouse's own clients take 1 MiB; the tables of lz4
+// for 64 KiB stay in the cache of the processor, and it finds next to nothing further back.
+const frameSize = 64 << 10
 
 // compressed reads the compressed frames of what it reads from.
 type compressed struct {

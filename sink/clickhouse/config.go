@@ -191,7 +191,7 @@ const (
 
 // Batching hands the connectors' own names to the runtime, which cuts the ranges.
 func (c *Config) Batching() connect.Batching {
-	b := connect.Batching{Rows: batchRows, Bytes: batchBytes, Linger: time.Duration(c.BufferTime)}
+	b := connect.Batching{Rows: batchRows, Bytes: batchBytes, Linger: time.Duration(c.BufferTime), Whole: true}
 	if c.BufferRows > 0 {
 		b.Rows = c.BufferRows
 	}

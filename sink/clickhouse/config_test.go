@@ -192,14 +192,14 @@ func TestPlaces(t *testing.T) {
 }
 
 func TestBatching(t *testing.T) {
-	if got, want := new(Config).Batching(), (connect.Batching{Rows: 100000, Bytes: 32 << 20}); got != want {
+	if got, want := new(Config).Batching(), (connect.Batching{Rows: 100000, Bytes: 32 << 20, Whole: true}); got != want {
 		t.Errorf("by default: got %+v, want %+v", got, want)
 	}
 	c, problems := decode("hostname", "h", "buffer.max.records", "5000", "buffer.flush.time.ms", "30000")
 	if err := problems.Err(); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := c.Batching(), (connect.Batching{Rows: 5000, Bytes: 32 << 20, Linger: 30 * time.Second}); got != want {
+	if got, want := c.Batching(), (connect.Batching{Rows: 5000, Bytes: 32 << 20, Linger: 30 * time.Second, Whole: true}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

@@ -131,7 +131,7 @@ func (b *buffer) deletedRows() *group {
 	g := &group{set: b.key, text: b.keys.keys}
 	for i := range b.keys.entries {
 		if e := &b.keys.entries[i]; e.deleted {
-			g.rows = append(g.rows, row{e.start, e.end, e.offset})
+			g.rows = append(g.rows, row{0, int32(e.start), int32(e.end), e.offset})
 			g.live++
 		}
 	}
@@ -176,7 +176,7 @@ func (s *step) run(ctx context.Context, c *conn, from, to int) error {
 // copy sends lines into a table.
 func (c *conn) copy(ctx context.Context, table string, set *columnSet, lines *lines) error {
 	sql := "COPY " + table + " (" + quoteAll(set.names()) + ") FROM STDIN"
-	if lines.binary {
+	if lines.group.binary {
 		sql += " (FORMAT binary)"
 	}
 	_, err := c.PgConn().CopyFrom(ctx, lines, sql)
@@ -185,16 +185,15 @@ func (c *conn) copy(ctx context.Context, table string, set *columnSet, lines *li
 
 // lines reads the rows that were not replaced. Those that follow each other are one run.
 type lines struct {
-	binary bool
-	text   []byte
-	rows   []row
-	run    []byte // what is left of the current one
-	ended  bool
+	group *group
+	rows  []row  // still to be read
+	run   []byte // what is left of the current one
+	ended bool
 }
 
 func newLines(g *group, from, to int) *lines {
-	l := &lines{binary: g.binary, text: g.text, rows: g.rows[from:to]}
-	if l.binary {
+	l := &lines{group: g, rows: g.rows[from:to]}
+	if g.binary {
 		l.run = []byte(binaryHeader)
 	}
 	return l
@@ -221,16 +220,16 @@ func (l *lines) next() bool {
 		l.rows = l.rows[1:]
 	}
 	if len(l.rows) == 0 {
-		if !l.binary || l.ended {
+		if !l.group.binary || l.ended {
 			return false
 		}
 		l.run, l.ended = []byte(binaryTrailer), true
 		return true
 	}
-	start, end := l.rows[0].start, l.rows[0].end
-	for l.rows = l.rows[1:]; len(l.rows) > 0 && l.rows[0].start == end; l.rows = l.rows[1:] {
-		end = l.rows[0].end
+	run := l.rows[0]
+	for l.rows = l.rows[1:]; len(l.rows) > 0 && l.rows[0].chunk == run.chunk && l.rows[0].start == run.end; l.rows = l.rows[1:] {
+		run.end = l.rows[0].end
 	}
-	l.run = l.text[start:end]
+	l.run = l.group.at(run)
 	return true
 }

@@ -5,10 +5,8 @@ import (
 	"encoding/binary"
 	"slices"
 	"strings"
+	"sync"
 )
-
-// maxKept is the memory that an empty buffer keeps for the next flush.
-const maxKept = 32 << 20
 
 // columnSet is the columns that a row has values for, in the order in which they are written.
 type columnSet struct {
@@ -56,21 +54,23 @@ func (s *columnSet) partial() bool {
 // group is the waiting rows of one table that have values for the same columns.
 type group struct {
 	set    *columnSet
-	binary bool   // text is of COPY's binary format
-	text   []byte // the rows, ready for COPY
+	binary bool     // text is of COPY's binary format
+	text   []byte   // the newest rows, ready for COPY
+	full   [][]byte // the chunks of rows before them
 	rows   []row
 	live   int // rows that no later record has replaced
 }
 
 // row is one line of a group.
 type row struct {
-	start, end int   // in text; the same when the row was replaced
+	chunk      int32 // that it is in
+	start, end int32 // in the chunk; the same when the row was replaced
 	offset     int64 // of the last record that it was made of
 }
 
 // add keeps what was appended to text since start as a row.
 func (g *group) add(start int, offset int64) int {
-	g.rows = append(g.rows, row{start, len(g.text), offset})
+	g.rows = append(g.rows, row{int32(len(g.full)), int32(start), int32(len(g.text)), offset})
 	g.live++
 	return len(g.rows) - 1
 }
@@ -82,11 +82,58 @@ func (g *group) drop(row int) {
 	g.live--
 }
 
-func (g *group) reset() {
-	if cap(g.text) > maxKept {
-		g.text, g.rows = nil, nil
+// at is the text of r.
+func (g *group) at(r row) []byte {
+	chunk := g.text
+	if int(r.chunk) < len(g.full) {
+		chunk = g.full[r.chunk]
 	}
-	g.text, g.rows, g.live = g.text[:0], g.rows[:0], 0
+	return chunk[r.start:r.end]
+}
+
+// chunkSize is about how long the text of a group becomes in one piece. One slice of all of it would
+// be copied each time that it grows, and the memory of the largest flush would stay with each
+// partition.
+const chunkSize = 256 << 10
+
+// maxKept is the rows that an empty group keeps room for.
+const maxKept = 1 << 17
+
+// chunks are empty chunks, for the groups of all partitions.
+var chunks sync.Pool // of *[]byte
+
+// room begins a new chunk where the next row would probably have to move the whole text.
+func (g *group) room() {
+	const few = 1 << 10 // a longer row moves at most a chunk
+	if cap(g.text) < chunkSize || cap(g.text)-len(g.text) >= few {
+		return
+	}
+	g.full = append(g.full, g.text)
+	if c, ok := chunks.Get().(*[]byte); ok {
+		g.text = (*c)[:0]
+	} else {
+		g.text = make([]byte, 0, chunkSize)
+	}
+}
+
+// reset empties the group. One chunk stays with it, which is all that a small topic needs.
+func (g *group) reset() {
+	for _, c := range append(g.full, g.text)[1:] {
+		if cap(c) < 2*chunkSize {
+			chunks.Put(&c)
+		}
+	}
+	if len(g.full) > 0 {
+		g.text = g.full[0]
+	}
+	if cap(g.text) >= 2*chunkSize {
+		g.text = nil
+	}
+	if cap(g.rows) > maxKept {
+		g.rows = nil
+	}
+	clear(g.full)
+	g.text, g.full, g.rows, g.live = g.text[:0], g.full[:0], g.rows[:0], 0
 }
 
 // buffer is the waiting rows and deletes of one table.

@@ -414,3 +414,39 @@ func TestRecreatedTopic(t *testing.T) {
 		g.want("SELECT array_agg(id ORDER BY id) AS ids FROM orders", `{"ids": [1, 2, 3]}`)
 	}
 }
+
+// TestFlushOfManyChunks: rows of a flush that is larger than one piece of memory, rows that are
+// larger themselves, and keys whose rows are in different pieces.
+func TestFlushOfManyChunks(t *testing.T) {
+	for _, test := range []struct {
+		name, table, settings string
+		want                  int
+	}{
+		{"append", "CREATE TABLE orders (id int, name text)", "table.name.format: ${table}", 800},
+		{"append as text", "CREATE TABLE orders (id int, name text, place inet)", "table.name.format: ${table}", 800},
+		{"upsert", "CREATE TABLE orders (id int PRIMARY KEY, name text)", upsert, 400},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			g := newTarget(t)
+			g.exec(test.table)
+			p := g.open(g.sink(test.settings))
+			for range 2 { // the second flush lives on the memory of the first
+				for i := range 800 {
+					size := 2000 + i
+					if i%200 == 7 {
+						size = 3 * chunkSize
+					}
+					p.write(order(i%400, strings.Repeat(string(rune('a'+i%26)), size)))
+				}
+				if err := p.tryFlush(); err != nil {
+					t.Fatal(err)
+				}
+				g.want("SELECT count(*), count(DISTINCT id) AS ids FROM orders", fmt.Sprintf(`{"ids": 400, "count": %d}`, test.want))
+				// Each name is one character, as often as its row says.
+				g.want("SELECT id, left(name, 1), length(name) FROM orders WHERE name <> repeat(left(name, 1), length(name))"+
+					" OR left(name, 1) NOT IN (chr(97 + id % 26), chr(97 + (id + 400) % 26)) OR length(name) NOT IN (2000 + id, 2400 + id, "+fmt.Sprint(3*chunkSize)+")", "")
+				g.exec("TRUNCATE orders")
+			}
+		})
+	}
+}

@@ -203,8 +203,9 @@ func (w *Writer) merge(p *plan, e *keyEntry, g *group, start int) (*group, int, 
 	old := e.group.rows[e.row]
 	w.merged = append(w.merged[:0], g.text[start:]...)
 	g.text = g.text[:start]
+	union.room()
 	start = len(union.text)
-	if !union.merge(line{e.group.set, e.group.binary, e.group.text[old.start:old.end]}, line{g.set, g.binary, w.merged}) {
+	if !union.merge(line{e.group.set, e.group.binary, e.group.at(old)}, line{g.set, g.binary, w.merged}) {
 		return nil, 0, fmt.Errorf("table %s has changed while rows were waiting for it", p.table)
 	}
 	return union, start, nil
@@ -245,6 +246,7 @@ func (c *cell) refuse(p *plan, err error) error {
 // line appends the row of r to the text of its group. Nothing is left behind by an error.
 func (w *Writer) line(p *plan, r *record.Record) (*group, int, error) {
 	g := p.group
+	g.room()
 	text := g.text
 	if g.binary {
 		text = binary.BigEndian.AppendUint16(text, uint16(len(p.cells)))
