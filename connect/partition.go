@@ -131,6 +131,9 @@ func (p *partition) run(ctx context.Context) {
 			p.log.Warn("partition is lost; nothing more is written for it", "err", err)
 			p.fenced(ctx, err)
 			return
+		case errors.Is(err, errRecreated):
+			p.task.fail(err)
+			return
 		}
 		var refused *RecordErrors
 		if errors.As(err, &refused) {
@@ -338,13 +341,16 @@ func (p *partition) flushEarly() {
 }
 
 // fetchFailed treats what is wrong with fetching the partition.
-func (p *partition) fetchFailed(err error) error {
+func (p *partition) fetchFailed(ctx context.Context, err error) error {
 	var gap *kafka.OutOfRange
 	switch {
 	case errors.As(err, &gap):
 		return p.gap(gap)
 	case errors.As(err, new(*kafka.NoOffset)), IsPermanent(err):
 		return Permanent(err)
+	}
+	if gone := (*kafka.TopicGone)(nil); errors.As(err, &gone) {
+		return p.gone(ctx, gone)
 	}
 	p.log.Warn("fetch", "err", err) // the client goes on trying
 	return nil

@@ -47,7 +47,7 @@ func (p *partition) receive(ctx context.Context) error {
 			return nil // without the fetches that follow: an offset must not be left out
 		}
 		if fetches[i].Err != nil {
-			if err := p.fetchFailed(fetches[i].Err); err != nil {
+			if err := p.fetchFailed(ctx, fetches[i].Err); err != nil {
 				return err
 			}
 		}

@@ -173,11 +173,12 @@ type sinkSettings struct {
 	Topics  []string       `yaml:"topics" doc:"topics to read"`
 	Pattern *regexp.Regexp `yaml:"topics.regex" doc:"topics to read, as a regular expression of the whole name"`
 
-	MaxRows  int           `yaml:"batch.max.rows" doc:"flush a partition after this many records"`
-	MaxBytes config.Size   `yaml:"batch.max.bytes" doc:"flush a partition after this much data"`
-	Linger   time.Duration `yaml:"linger.ms" doc:"flush a partition when its first record has waited this long"`
-	OnGap    string        `yaml:"on.offset.gap" values:"fail,skip" doc:"what to do when Kafka has deleted records that were not read yet"`
-	Protocol string        `yaml:"consumer.group.protocol" values:"classic,consumer" doc:"group protocol: classic, or consumer for KIP-848; the worker's group.protocol when it is not set"`
+	MaxRows   int           `yaml:"batch.max.rows" doc:"flush a partition after this many records"`
+	MaxBytes  config.Size   `yaml:"batch.max.bytes" doc:"flush a partition after this much data"`
+	Linger    time.Duration `yaml:"linger.ms" doc:"flush a partition when its first record has waited this long"`
+	OnGap     string        `yaml:"on.offset.gap" values:"fail,skip" doc:"what to do when Kafka has deleted records that were not read yet"`
+	Recreated string        `yaml:"on.topic.recreated" values:"fail,reset" doc:"what to do when a topic was deleted and created again while it was read: stop, or read the new one from where auto.offset.reset says"`
+	Protocol  string        `yaml:"consumer.group.protocol" values:"classic,consumer" doc:"group protocol: classic, or consumer for KIP-848; the worker's group.protocol when it is not set"`
 
 	spooled, whole bool // see Batching
 }
@@ -188,6 +189,7 @@ func (s *sinkSettings) Defaults() {
 	s.MaxBytes = 16 << 20
 	s.Linger = defaultLinger
 	s.OnGap = "fail"
+	s.Recreated = "fail"
 }
 
 func (s *sinkSettings) Validate(r *config.Report) {

@@ -51,6 +51,17 @@ func (e *NoOffset) Error() string {
 	return fmt.Sprintf("kafka: partition %s has no committed offset, and auto.offset.reset is none; commit one, or set it to earliest or latest", e.Partition)
 }
 
+// TopicGone is a partition of a topic that was deleted, and perhaps created anew. It delivers
+// nothing any more, also of the new topic: that needs another member, which starts over.
+type TopicGone struct {
+	Partition record.Partition
+	ID        string // of the topic that is gone, as Admin.TopicID prints it
+}
+
+func (e *TopicGone) Error() string {
+	return fmt.Sprintf("kafka: partition %s: the topic with the id %s was deleted", e.Partition, e.ID)
+}
+
 // Permanent says whether err will be the same on every retry, so that a task should fail instead
 // of starting again.
 func Permanent(err error) bool {

@@ -68,8 +68,8 @@ type Fetch struct {
 	Partition     record.Partition
 	Messages      []Message
 	HighWatermark int64 // the end of the partition's log
-	// Err is what is wrong with the partition: *OutOfRange and *NoOffset need a Seek, all others
-	// are reported while the client goes on trying.
+	// Err is what is wrong with the partition: *OutOfRange and *NoOffset need a Seek, *TopicGone
+	// another member; all others are reported while the client goes on trying.
 	Err error
 }
 
@@ -177,18 +177,22 @@ func (g *Group) Poll(ctx context.Context) ([]Fetch, error) {
 		fetches []Fetch
 		joining error
 	)
-	polled.EachPartition(func(t kgo.FetchTopicPartition) {
-		if t.Topic == "" {
-			// Not about a partition: what keeps us out of the group.
-			if t.Err != nil && !errors.Is(t.Err, context.Canceled) {
-				joining = fmt.Errorf("join group %q: %w", g.options.ID, explain(t.Err, g.admin.brokers))
+	for i := range polled {
+		for _, topic := range polled[i].Topics {
+			for _, p := range topic.Partitions {
+				if topic.Topic == "" {
+					// Not about a partition: what keeps us out of the group.
+					if p.Err != nil && !errors.Is(p.Err, context.Canceled) {
+						joining = fmt.Errorf("join group %q: %w", g.options.ID, explain(p.Err, g.admin.brokers))
+					}
+					continue
+				}
+				if f, ok := g.fetched(ctx, topic.Topic, topic.TopicID, p); ok {
+					fetches = append(fetches, f)
+				}
 			}
-			return
 		}
-		if f, ok := g.fetched(ctx, t); ok {
-			fetches = append(fetches, f)
-		}
-	})
+	}
 	return append(fetches, g.unstarted()...), joining
 }
 
@@ -206,8 +210,8 @@ func (g *Group) waking(ctx context.Context) context.Context {
 
 // fetched makes a Fetch of what was polled of one partition. ok is false when there is nothing to
 // tell, or nobody to tell it to.
-func (g *Group) fetched(ctx context.Context, t kgo.FetchTopicPartition) (f Fetch, ok bool) {
-	p := record.Partition{Topic: t.Topic, ID: t.Partition}
+func (g *Group) fetched(ctx context.Context, topic string, id kadm.TopicID, t kgo.FetchPartition) (f Fetch, ok bool) {
+	p := record.Partition{Topic: topic, ID: t.Partition}
 	f = Fetch{Partition: p, HighWatermark: t.HighWatermark}
 	var loss *kgo.ErrDataLoss
 	g.mu.Lock()
@@ -226,6 +230,8 @@ func (g *Group) fetched(ctx context.Context, t kgo.FetchTopicPartition) (f Fetch
 	case gap:
 		f.Err = g.outOfRange(ctx, p, a, loss)
 		return f, true
+	case errors.Is(t.Err, kerr.UnknownTopicID):
+		f.Err = &TopicGone{Partition: p, ID: id.String()}
 	case t.Err != nil:
 		f.Err = fmt.Errorf("fetch from partition %s: %w", p, explain(t.Err, g.admin.brokers))
 	}

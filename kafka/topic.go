@@ -79,6 +79,20 @@ func (a *Admin) TopicID(ctx context.Context, topic string) (string, error) {
 	return t.id.String(), err
 }
 
+// Recreated says whether there is a topic of this name with another id.
+func (a *Admin) Recreated(ctx context.Context, name, id string) (bool, error) {
+	t, err := a.topic(ctx, name)
+	switch {
+	case err != nil:
+		return false, err
+	case errors.Is(t.err, kerr.UnknownTopicOrPartition):
+		return false, nil
+	case t.err != nil:
+		return false, fmt.Errorf("look up topic %q: %w", name, explain(t.err, a.brokers))
+	}
+	return t.id.String() != id, nil
+}
+
 // Partitions is how many partitions the topic has.
 func (a *Admin) Partitions(ctx context.Context, topic string) (int, error) {
 	t, err := a.existing(ctx, topic)
