@@ -11,10 +11,7 @@ import (
 func (c *Config) named() *Config {
 	own := *c
 	if own.Template == "" {
-		own.Template = "{{topic}}-{{partition}}-{{start_offset}}"
-		if own.Compression != "none" {
-			own.Template += own.Extension()[strings.LastIndexByte(own.Extension(), '.'):]
-		}
+		own.Template = "{{topic}}-{{partition}}-{{start_offset}}" + own.CompressionSuffix()
 	}
 	if own.Dir == layoutDefaults().Dir {
 		own.Dir = ""

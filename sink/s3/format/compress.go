@@ -1,12 +1,11 @@
 package format
 
 import (
-	"encoding/binary"
-	"hash/crc32"
 	"io"
-	"sync"
 
 	"github.com/klauspost/compress/flate"
+	"github.com/klauspost/compress/s2"
+	"github.com/klauspost/compress/zstd"
 )
 
 // Codec compresses an object in chunks. It keeps nothing of its compressor between two chunks, so
@@ -20,80 +19,74 @@ type Codec interface {
 
 // Compressors are what all codecs of a sink share.
 type Compressors struct {
-	cfg  *Config
-	gzip pool[*flate.Writer]
+	cfg    *Config
+	gzip   pool[*flate.Writer]
+	frames pool[framer]
 }
 
 // NewCompressors makes them by s3.compression.type and s3.compression.level.
 func NewCompressors(c *Config) *Compressors {
 	s := &Compressors{cfg: c}
 	s.gzip.make = func() (*flate.Writer, error) { return flate.NewWriter(nil, c.Level) }
+	switch c.Compression {
+	case "zstd":
+		s.frames.make = func() (framer, error) { return newZstd(c.Level) }
+	case "snappy":
+		s.frames.make = newSnappy
+	}
 	return s
 }
 
 // Codec is one for a new object, nil for no compression or where the format has its own.
 func (s *Compressors) Codec() Codec {
-	if s.cfg.Compression == "gzip" && !s.cfg.parquet() {
+	switch s.cfg.compression() {
+	case "gzip":
 		return &gzipCodec{pool: &s.gzip}
+	case "zstd", "snappy":
+		return &frameCodec{pool: &s.frames}
 	}
 	return nil
 }
 
-// gzipCodec makes one gzip member whose deflate blocks are compressed apart.
-type gzipCodec struct {
-	pool  *pool[*flate.Writer]
-	begun bool
-	sum   uint32
-	size  uint32
+// frameCodec makes each chunk a stream of its own: readers of both formats read on after the end
+// of the first.
+type frameCodec struct{ pool *pool[framer] }
+
+// framer compresses one stream after the other, without goroutines, so that the same records are
+// the same bytes.
+type framer interface {
+	io.WriteCloser
+	Reset(io.Writer)
 }
 
-// Chunk compresses one run of deflate blocks.
-func (g *gzipCodec) Chunk(out io.Writer, in io.Reader) error {
-	if !g.begun {
-		g.begun = true
-		// No name and no time, so that the same records are the same bytes; 255: no known system.
-		if _, err := out.Write([]byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255}); err != nil {
-			return err
-		}
+// zstdWindow is how far back a match may lie: no chunk is much longer.
+const zstdWindow = 128 << 10
+
+func newZstd(level int) (framer, error) {
+	speed := zstd.SpeedDefault
+	if level > 0 {
+		speed = zstd.EncoderLevelFromZstd(level)
 	}
-	w, err := g.pool.get()
+	return zstd.NewWriter(nil, zstd.WithEncoderLevel(speed), zstd.WithWindowSize(zstdWindow), zstd.WithEncoderConcurrency(1))
+}
+
+func newSnappy() (framer, error) {
+	return s2.NewWriter(nil, s2.WriterSnappyCompat(), s2.WriterConcurrency(1)), nil
+}
+
+// Chunk compresses one stream.
+func (f *frameCodec) Chunk(out io.Writer, in io.Reader) error {
+	w, err := f.pool.get()
 	if err != nil {
 		return err
 	}
-	defer g.pool.put(w)
+	defer f.pool.put(w)
 	w.Reset(out)
-	n, err := io.Copy(io.MultiWriter(w, g), in)
-	g.size += uint32(n)
-	if err != nil {
+	if _, err := io.Copy(w, in); err != nil {
 		return err
 	}
-	return w.Flush() // ends at a whole byte, and refers to nothing before it
+	return w.Close()
 }
 
-// Write counts the uncompressed bytes.
-func (g *gzipCodec) Write(p []byte) (int, error) {
-	g.sum = crc32.Update(g.sum, crc32.IEEETable, p)
-	return len(p), nil
-}
-
-// End writes an empty last block, the checksum and the size.
-func (g *gzipCodec) End(out io.Writer) error {
-	tail := binary.LittleEndian.AppendUint32([]byte{3, 0}, g.sum)
-	_, err := out.Write(binary.LittleEndian.AppendUint32(tail, g.size))
-	return err
-}
-
-// pool keeps compressors, which are large, for the next chunk of any object.
-type pool[T any] struct {
-	kept sync.Pool
-	make func() (T, error)
-}
-
-func (p *pool[T]) get() (T, error) {
-	if kept, ok := p.kept.Get().(T); ok {
-		return kept, nil
-	}
-	return p.make()
-}
-
-func (p *pool[T]) put(c T) { p.kept.Put(c) }
+// End has nothing to add after the last stream.
+func (f *frameCodec) End(io.Writer) error { return nil }

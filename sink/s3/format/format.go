@@ -28,9 +28,9 @@ type Config struct {
 	Fields      []string `yaml:"format.output.fields" doc:"what a line holds: value, or several of key, value, topic, partition, offset, timestamp, headers"`
 	Envelope    bool     `yaml:"format.output.envelope" doc:"write a single field as an object with its name too; several fields always are one"`
 	Decimals    string   `yaml:"json.decimal.format" values:"NUMERIC,BASE64" doc:"how decimals of records with a schema are written"`
-	Compression string   `yaml:"s3.compression.type" alias:"file.compression.type" values:"none,gzip" doc:"compression of the objects"`
+	Compression string   `yaml:"s3.compression.type" alias:"file.compression.type" values:"none,gzip,zstd,snappy" doc:"compression of the objects; snappy is in its framing format"`
 	Parquet     string   `yaml:"parquet.codec" values:"none,snappy,gzip,zstd,brotli,lz4,lz4raw" doc:"compression inside Parquet files, for which s3.compression.type has no meaning"`
-	Level       int      `yaml:"s3.compression.level" doc:"gzip level from 1 to 9; -1 is the library's default"`
+	Level       int      `yaml:"s3.compression.level" doc:"gzip level from 1 to 9, zstd level from 1 to 22; -1 is the library's default"`
 }
 
 // Defaults are the incumbents', but for decimals, which are numbers.
@@ -40,9 +40,7 @@ func Defaults() Config {
 
 // Validate checks ranges and names.
 func (c *Config) Validate(r *config.Report) {
-	if c.Level != -1 && (c.Level < 1 || c.Level > 9) {
-		r.Errorf("s3.compression.level", "%d is not a gzip level; write a number from 1 to 9, or -1", c.Level)
-	}
+	c.validateLevel(r)
 	if len(c.Fields) == 0 {
 		r.Errorf("format.output.fields", "is empty; write value, or several of key, value, topic, partition, offset, timestamp, headers")
 	}
@@ -50,6 +48,19 @@ func (c *Config) Validate(r *config.Report) {
 		if !known(f) {
 			r.Errorf("format.output.fields", "%q is not a field of a record; write key, value, topic, partition, offset, timestamp or headers", f)
 		}
+	}
+}
+
+func (c *Config) validateLevel(r *config.Report) {
+	if c.Level == -1 {
+		return
+	}
+	most := map[string]int{"gzip": 9, "zstd": 22}[c.Compression]
+	switch {
+	case most == 0:
+		r.Errorf("s3.compression.level", "%d has no effect: s3.compression.type: %s has no levels; remove it", c.Level, c.Compression)
+	case c.Level < 1 || c.Level > most:
+		r.Errorf("s3.compression.level", "%d is not a %s level; write a number from 1 to %d, or -1", c.Level, c.Compression, most)
 	}
 }
 
@@ -96,15 +107,25 @@ var parquetExtensions = map[string]string{
 	"snappy": ".snappy", "gzip": ".gz", "zstd": ".zstd", "brotli": ".br", "lz4": ".lz4raw", "lz4raw": ".lz4raw",
 }
 
+// compression is what an object as a whole is compressed with.
+func (c *Config) compression() string {
+	if c.parquet() {
+		return "none"
+	}
+	return c.Compression
+}
+
+// CompressionSuffix is the part of Extension that names the compression, such as .gz.
+func (c *Config) CompressionSuffix() string {
+	return map[string]string{"gzip": ".gz", "zstd": ".zst", "snappy": ".snappy"}[c.compression()]
+}
+
 // Extension is what the keys of objects end with.
 func (c *Config) Extension() string {
 	if c.parquet() {
 		return parquetExtensions[c.Parquet] + ".parquet"
 	}
-	if c.Compression == "gzip" {
-		return ".json.gz"
-	}
-	return ".json"
+	return ".json" + c.CompressionSuffix()
 }
 
 // ContentType leaves the encoding out, which would have clients decompress a .gz unasked.
@@ -112,8 +133,13 @@ func (c *Config) ContentType() string {
 	if c.parquet() {
 		return "application/vnd.apache.parquet"
 	}
-	if c.Compression == "gzip" {
+	switch c.compression() {
+	case "gzip":
 		return "application/gzip"
+	case "zstd":
+		return "application/zstd"
+	case "snappy":
+		return "application/x-snappy-framed"
 	}
 	return "application/x-ndjson"
 }
