@@ -14,9 +14,17 @@ import (
 // TestMemory has 64 partitions with 50 open objects each take 100 MB, and looks what is left in
 // memory, and on disk when all is over.
 func TestMemory(t *testing.T) {
+	for _, format := range []string{"jsonl", "parquet"} {
+		t.Run(format, func(t *testing.T) { manyOpen(t, format) })
+	}
+}
+
+func manyOpen(t *testing.T, format string) {
 	const partitions, folders, rounds, size = 64, 50, 40, 1000
 	dir := t.TempDir()
-	s := offline(t, func(c *Config) { c.Partitioner, c.PartitionFields, c.SpoolDir = "header", []string{"folder"}, dir }).sink
+	s := offline(t, func(c *Config) {
+		c.Format, c.Partitioner, c.PartitionFields, c.SpoolDir = format, "header", []string{"folder"}, dir
+	}).sink
 	b := &record.Batch{}
 	for i := range folders {
 		r := b.Add()

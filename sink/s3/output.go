@@ -11,10 +11,12 @@ import (
 // percent larger. What an object's chunks are depends on its records alone.
 const chunkSize = 128 << 10
 
-// output is the content of an open object: compressed chunks, and what is not a chunk yet.
+// output is the content of an open object: compressed chunks and what is not a chunk yet, or the rows
+// that it will be made of.
 type output struct {
 	raw, body buffer
 	codec     format.Codec // nil for none
+	rows      bool         // raw has the rows of a format.Converter, until the end
 	err       error        // what went wrong when a chunk was compressed
 }
 
@@ -25,6 +27,9 @@ func newOutput(s *spool, c format.Codec) *output {
 // Write takes what the format has encoded. It returns no error, which would be taken for one of a
 // record: it is kept.
 func (o *output) Write(p []byte) (int, error) {
+	if o.rows {
+		return o.raw.Write(p)
+	}
 	if o.codec == nil {
 		return o.body.Write(p)
 	}
@@ -55,9 +60,31 @@ func (o *output) finish() error {
 	return o.codec.End(&o.body)
 }
 
+// convert makes the body of the rows.
+func (o *output) convert(c format.Converter) error {
+	o.rows = false
+	if err := c.Convert(spilling{&o.body}, o.raw.section(0, o.raw.size())); err != nil {
+		return err
+	}
+	return o.raw.reset()
+}
+
+// spilling moves what is written to disk when there is enough of it.
+type spilling struct{ *buffer }
+
+func (s spilling) Write(p []byte) (int, error) {
+	_, _ = s.buffer.Write(p)
+	if len(s.tail) > bodyMemory {
+		if err := s.spill(); err != nil {
+			return 0, err
+		}
+	}
+	return len(p), nil
+}
+
 // size is about what the object's size is so far.
 func (o *output) size() int64 {
-	if o.codec == nil || o.body.size() == 0 {
+	if !o.rows && (o.codec == nil || o.body.size() == 0) {
 		return o.body.size() + o.raw.size()
 	}
 	return o.body.size() + o.raw.size()/4

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -224,22 +225,80 @@ func TestParquetRefuses(t *testing.T) {
 	}
 }
 
-// TestParquetMemory writes many rows into one file, and into many files: row groups bound what is
-// held.
-func TestParquetMemory(t *testing.T) {
-	w := offline(t, func(cfg *Config) { cfg.Format = "parquet" })
-	b := enveloped(t, 0, everything, `{"id":1,"active":true,"name":"`+strings.Repeat("x", 1000)+`"}`)
-	for range 30_000 {
-		if err := w.Write(t.Context(), b); err != nil || len(b.Failed()) > 0 {
-			t.Fatal(err, b.Failed())
+// TestParquetSameBytes makes sure that a file's bytes are a function of its records, however they come
+// in batches and however little memory there is, and over several row groups.
+func TestParquetSameBytes(t *testing.T) {
+	const rows = 60_000
+	noise := rand.New(rand.NewPCG(1, 2))
+	var payloads []string
+	for i := range rows {
+		text := make([]byte, 600)
+		for j := range text {
+			text[j] = byte('a' + noise.IntN(26))
 		}
-		for _, f := range w.files.open {
-			if n := f.enc.Buffered(); n > encoderMemory {
-				t.Fatalf("%d bytes are held", n)
+		payloads = append(payloads, fmt.Sprintf(`{"id":%d,"active":true,"name":"%s","tags":["%d"]}`, i, text, i))
+	}
+	all := enveloped(t, 0, everything, payloads...)
+	var bodies [][]byte
+	for _, size := range []int{1000, 77} {
+		w := offline(t, func(c *Config) { c.Format, c.Parquet = "parquet", "zstd" })
+		for from := 0; from < rows; from += size {
+			part := &record.Batch{Records: all.Records[from:min(rows, from+size)]}
+			if err := w.Write(t.Context(), part); err != nil || len(part.Failed()) > 0 {
+				t.Fatal(err, part.Failed())
+			}
+			if size == 77 && from%(77*50) == 0 {
+				for _, f := range w.files.open {
+					if err := f.out.spill(); err != nil {
+						t.Fatal(err)
+					}
+				}
 			}
 		}
+		if w.full {
+			t.Error("one file of 40 MB is finished for its memory")
+		}
+		objects, err := w.finish(record.Range{Partition: orders, End: rows})
+		if err != nil || len(objects) != 1 {
+			t.Fatalf("%d objects, %v", len(objects), err)
+		}
+		body, err := io.ReadAll(objects[0].body.section(0, objects[0].size))
+		if err != nil {
+			t.Fatal(err)
+		}
+		bodies = append(bodies, body)
 	}
-	if w.full {
-		t.Error("one file of 30 MB is finished for its memory")
+	if !bytes.Equal(bodies[0], bodies[1]) {
+		t.Error("the same records have become different bytes")
+	}
+	file, err := parquet.OpenFile(bytes.NewReader(bodies[0]), int64(len(bodies[0])))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if file.NumRows() != rows || len(file.RowGroups()) != 2 {
+		t.Errorf("%d rows in %d row groups, want %d in two", file.NumRows(), len(file.RowGroups()), rows)
+	}
+}
+
+// TestParquetOddSchemas has logical names at types that they do not belong to: values stay as they
+// are.
+func TestParquetOddSchemas(t *testing.T) {
+	s, _ := open(t, func(c *Config) { c.Format = "parquet" })
+	w, err := s.Open(t.Context(), orders)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	b := enveloped(t, 0, `{"type":"struct","fields":[
+		{"field":"day","type":"int64","name":"io.debezium.time.Date"},{"field":"at","type":"string","name":"io.debezium.time.MicroTimestamp"},
+		{"field":"price","type":"string","name":"org.apache.kafka.connect.data.Decimal"}]}`, `{"day":4294967297,"at":"x","price":"1.5"}`)
+	if err := w.Write(t.Context(), b); err != nil || len(b.Failed()) > 0 {
+		t.Fatal(err, b.Failed())
+	}
+	if err := w.Flush(t.Context(), record.Range{Partition: orders, End: 1, ID: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := clickhouseRead(t, s, "topics/orders/partition=2/orders+2+0000000000.snappy.parquet", "*"), `{"day":"4294967297","at":"x","price":"1.5"}`; got != want {
+		t.Errorf("got %s want %s", got, want)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -24,6 +25,7 @@ type Sink struct {
 	aiven       bool // named by the class of Aiven's connector
 	compressors *format.Compressors
 	writers     atomic.Int32 // that are open
+	converting  sync.Mutex   // see convert
 }
 
 // New builds the client; nothing is sent yet. Aiven's class means Aiven's names of objects.

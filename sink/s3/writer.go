@@ -118,6 +118,7 @@ func (w *writer) file(r *record.Record) (*file, error) {
 	if f.enc, err = format.New(&w.sink.cfg.Config, schema, f.out); err != nil {
 		return nil, err
 	}
+	_, f.out.rows = f.enc.(format.Converter)
 	w.files.add(f, schema)
 	return f, nil
 }
@@ -136,12 +137,11 @@ const (
 	bodyMemory  = 128 << 10
 )
 
-// What encoders may hold: what is more becomes a row group before its time, or, where that would be
-// too small a one to be of use, the end of the partition's open objects.
+// What encoders may hold before a partition's open objects are finished, since that can not be moved
+// to disk.
 const (
 	encoderMemory      = 64 << 20 // of all partitions of a task
 	leastEncoderMemory = 4 << 20  // of one, in any case
-	leastSpilled       = 1 << 20
 )
 
 // bound keeps the memory of the open objects within its limit, and looks whether they are to be
@@ -166,10 +166,8 @@ func (w *writer) bound() error {
 		}
 	}
 	writers := int(w.sink.writers.Load())
-	if limit := max(leastEncoderMemory, encoderMemory/writers); encoding > limit {
-		if err := w.spillEncoders(limit); err != nil {
-			return err
-		}
+	if encoding > max(leastEncoderMemory, encoderMemory/writers) {
+		w.full = true
 	}
 	if held <= min(mostMemory, max(leastMemory, sinkMemory/writers)) {
 		return nil
@@ -179,21 +177,6 @@ func (w *writer) bound() error {
 			return err
 		}
 	}
-	return nil
-}
-
-// spillEncoders has the encoders that hold much write it out, until what is left is below limit.
-func (w *writer) spillEncoders(limit int) error {
-	left := 0
-	for _, f := range w.files.open {
-		if f.enc.Buffered() >= leastSpilled {
-			if err := f.enc.Spill(); err != nil {
-				return fmt.Errorf("finish a row group: %w", err)
-			}
-		}
-		left += f.enc.Buffered()
-	}
-	w.full = w.full || left > limit
 	return nil
 }
 
@@ -231,6 +214,18 @@ func (w *writer) Flush(ctx context.Context, r record.Range) error {
 	return w.reset()
 }
 
+// convert ends the content of f. Formats that make it of all rows at once need memory for it: one
+// file of a sink has it at a time.
+func (s *Sink) convert(f *file) error {
+	c, ok := f.enc.(format.Converter)
+	if !ok {
+		return f.out.finish()
+	}
+	s.converting.Lock()
+	defer s.converting.Unlock()
+	return f.out.convert(c)
+}
+
 // uploadsAtOnce is how many objects of a flush are on their way at the same time.
 const uploadsAtOnce = 8
 
@@ -248,7 +243,7 @@ func (w *writer) finish(r record.Range) ([]*object, error) {
 		if err := f.enc.Close(); err != nil {
 			return nil, fmt.Errorf("finish an object: %w", err)
 		}
-		if err := f.out.finish(); err != nil {
+		if err := w.sink.convert(f); err != nil {
 			return nil, err
 		}
 		if err := w.bound(); err != nil {

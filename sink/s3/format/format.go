@@ -15,11 +15,15 @@ type Encoder interface {
 	Append(b *record.Batch, i int) error
 	// Buffered is about how many bytes the encoder holds in memory.
 	Buffered() int
-	// Spill writes out what is buffered, where the format lets it: fewer records at once make the
-	// object larger.
-	Spill() error
 	// Close writes what comes after the last record; the underlying writer stays open.
 	Close() error
+}
+
+// Converter is an Encoder whose objects can not be written before all their records are known. What
+// Append writes are rows of its own; Convert makes the object of them.
+type Converter interface {
+	Encoder
+	Convert(out io.Writer, rows io.Reader) error
 }
 
 // Config says what the objects hold, and how it is encoded.
@@ -77,7 +81,7 @@ func known(field string) bool {
 func New(c *Config, schema *record.Schema, out io.Writer) (Encoder, error) {
 	switch {
 	case c.parquet() && schema == nil && c.plainValue():
-		return newParquetInferred(c, out), nil
+		return newParquetInferred(c, out)
 	case c.parquet():
 		return newParquet(c, schema, out)
 	}

@@ -54,9 +54,6 @@ func (l *lines) Append(b *record.Batch, i int) error {
 // Buffered is nothing: each line is written at once.
 func (l *lines) Buffered() int { return 0 }
 
-// Spill has nothing to do.
-func (l *lines) Spill() error { return nil }
-
 // Close has nothing to add after the last line.
 func (l *lines) Close() error { return nil }
 

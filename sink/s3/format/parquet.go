@@ -1,6 +1,8 @@
 package format
 
 import (
+	"bufio"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -13,40 +15,80 @@ import (
 )
 
 const (
-	// parquetPage is how much of a column becomes a page. Each column of an open file holds as much.
-	parquetPage = 64 << 10
-	// parquetGroup is how much data becomes a row group, before encoding. Its compressed pages are
-	// kept until then.
-	parquetGroup = 64 << 20
-	// parquetColumn is about what an open file keeps of each column beside its data.
-	parquetColumn = 2 << 10
+	// parquetGroup is how much data becomes a row group, before encoding and compression.
+	parquetGroup = 32 << 20
+	// parquetPage is how much of a column becomes a page.
+	parquetPage = 256 << 10
+	// parquetChunk is how much is read and given to the columns at once.
+	parquetChunk = 128 << 10
+	// parquetDictionary is how large a column's dictionary may become, until its values are written
+	// as they are.
+	parquetDictionary = 1 << 20
 )
 
-// parquetFile writes records as the rows of a Parquet file. Each column gets its values at once,
-// without rows in between.
-type parquetFile struct {
-	writer  *parquet.GenericWriter[any]
-	columns []*parquet.ColumnWriter
-	tree    *parquetTree
-	json    *convert.JSON     // for what has no type
-	cells   [][]parquet.Value // of the record at hand, by column
-	scratch []byte            // what they point to and the record does not have
-	raw     int               // bytes in the row group
-	err     error             // what went wrong when the file was written, which is not about a record
+// parquetRows writes the rows of a Parquet file. A row group needs much memory while it is open, so
+// that rows are kept as plain cells until their object is finished: thousands of files may be open,
+// and what a file holds does not depend on how many others are.
+type parquetRows struct {
+	cfg  *Config
+	out  io.Writer
+	tree *parquetTree
+	row  cells
+	buf  []byte
 }
 
-func newParquet(c *Config, schema *record.Schema, out io.Writer) (*parquetFile, error) {
+func newParquet(c *Config, schema *record.Schema, out io.Writer) (*parquetRows, error) {
 	tree, err := newParquetTree(c, schema)
 	if err != nil {
 		return nil, err
 	}
-	json, err := newJSON(c)
-	if err != nil {
-		return nil, err
+	p := &parquetRows{cfg: c, out: out, tree: tree}
+	p.row, err = newCells(c, tree)
+	return p, err
+}
+
+// Append keeps the cells of one record. What does not fit its column is refused here.
+func (p *parquetRows) Append(b *record.Batch, i int) error {
+	p.row.reset()
+	if err := p.tree.row(&p.row, &b.Records[i]); err != nil {
+		return err
 	}
+	p.buf = p.row.encode(p.buf[:0], p.tree)
+	return writeFrame(p.out, p.buf)
+}
+
+// Buffered is nothing: each row is written at once.
+func (p *parquetRows) Buffered() int { return 0 }
+
+// Close has nothing to do: Convert writes the file.
+func (p *parquetRows) Close() error { return nil }
+
+// Convert makes the file of the rows.
+func (p *parquetRows) Convert(out io.Writer, rows io.Reader) error {
+	f, err := newParquetFile(p.cfg, p.tree, out)
+	if err != nil {
+		return err
+	}
+	return f.write(rows, func(row []byte) error { return f.cells.decode(row, p.tree) })
+}
+
+// parquetFile is a file that is being written. Columns get their values at once, without rows in
+// between.
+type parquetFile struct {
+	writer  *parquet.GenericWriter[any]
+	columns []*parquet.ColumnWriter
+	cells   cells
+}
+
+func newParquetFile(c *Config, tree *parquetTree, out io.Writer) (*parquetFile, error) {
 	w := parquet.NewGenericWriter[any](out, parquet.NewSchema("record", tree.node()), parquet.Compression(parquetCodec(c.Parquet)),
-		parquet.PageBufferSize(parquetPage), parquet.WriteBufferSize(0))
-	return &parquetFile{writer: w, columns: w.ColumnWriters(), tree: tree, json: json, cells: make([][]parquet.Value, tree.columns)}, nil
+		// What all readers know, those of the last ten years too.
+		parquet.DataPageVersion(1), parquet.DefaultEncoding(&parquet.Plain), parquet.DefaultEncodingFor(parquet.ByteArray, &parquet.RLEDictionary),
+		parquet.DictionaryMaxBytes(parquetDictionary), parquet.PageBufferSize(parquetPage), parquet.WriteBufferSize(0))
+	f := &parquetFile{writer: w, columns: w.ColumnWriters()}
+	var err error
+	f.cells, err = newCells(c, tree)
+	return f, err
 }
 
 func parquetCodec(name string) compress.Codec {
@@ -65,58 +107,118 @@ func parquetCodec(name string) compress.Codec {
 	return &parquet.Uncompressed
 }
 
-// Append writes one row.
-func (p *parquetFile) Append(b *record.Batch, i int) error {
-	if p.err != nil {
-		return nil // Close says so
-	}
-	p.scratch = p.scratch[:0]
-	for c := range p.cells {
-		p.cells[c] = p.cells[c][:0]
-	}
-	if err := p.tree.row(p, &b.Records[i]); err != nil {
-		return err
-	}
-	for c, values := range p.cells {
-		if _, err := p.columns[c].WriteRowValues(values); err != nil {
-			p.err = fmt.Errorf("write column %d of a Parquet file: %w", c, err)
-			return nil
+// write reads all rows, of which take makes cells, and ends the file.
+func (f *parquetFile) write(rows io.Reader, take func(row []byte) error) error {
+	in := bufio.NewReaderSize(rows, parquetChunk)
+	var chunk []byte
+	for group, more := 0, true; more; {
+		chunk = chunk[:0]
+		for len(chunk) < parquetChunk {
+			row, grown, err := readFrame(in, chunk)
+			if errors.Is(err, io.EOF) {
+				more = false
+				break
+			}
+			if err != nil {
+				return fmt.Errorf("read the rows of a Parquet file: %w", err)
+			}
+			if chunk = grown; len(row) > 0 {
+				if err := take(row); err != nil {
+					return fmt.Errorf("write a row of a Parquet file: %w", err)
+				}
+			}
+		}
+		for c, values := range f.cells.columns {
+			if _, err := f.columns[c].WriteRowValues(values); err != nil {
+				return fmt.Errorf("write a Parquet file: %w", err)
+			}
+		}
+		f.cells.reset()
+		if group += len(chunk); group >= parquetGroup {
+			group = 0
+			if err := f.writer.Flush(); err != nil {
+				return fmt.Errorf("write a Parquet file: %w", err)
+			}
 		}
 	}
-	if p.raw >= parquetGroup {
-		p.err = p.Spill()
+	if err := f.writer.Close(); err != nil {
+		return fmt.Errorf("write a Parquet file: %w", err)
 	}
 	return nil
 }
 
-// put adds a value to the row.
-func (p *parquetFile) put(column int, v parquet.Value, l levels) {
-	p.cells[column] = append(p.cells[column], v.Level(l.repetition, l.definition, column))
-	p.raw += 8 + len(v.Bytes())
-}
-
-// Buffered is what is not in a row group yet: a page of each column, and what comes after that is
-// compressed, to about a quarter.
-func (p *parquetFile) Buffered() int {
-	pages := min(p.raw, len(p.columns)*parquetPage)
-	return len(p.columns)*parquetColumn + pages + (p.raw-pages)/4
-}
-
-// Spill ends the row group.
-func (p *parquetFile) Spill() error {
-	p.raw = 0
-	return p.writer.Flush()
-}
-
-// Close writes the last row group and the footer.
-func (p *parquetFile) Close() error {
-	if p.err != nil {
-		return p.err
+// writeFrame writes row behind its length.
+func writeFrame(out io.Writer, row []byte) error {
+	var head [binary.MaxVarintLen64]byte
+	if _, err := out.Write(head[:binary.PutUvarint(head[:], uint64(len(row)))]); err != nil {
+		return err
 	}
-	return p.writer.Close()
+	_, err := out.Write(row)
+	return err
+}
+
+// readFrame reads a row behind what is in chunk. When chunk has to grow, the rows before stay where
+// they are.
+func readFrame(in *bufio.Reader, chunk []byte) (row, grown []byte, err error) {
+	n, err := binary.ReadUvarint(in)
+	if err != nil {
+		return nil, chunk, err
+	}
+	at := len(chunk)
+	if need := at + int(n); need > cap(chunk) {
+		chunk = append(make([]byte, 0, max(need, 2*parquetChunk)), chunk...)
+	}
+	chunk = chunk[:at+int(n)]
+	_, err = io.ReadFull(in, chunk[at:])
+	return chunk[at:], chunk, err
+}
+
+// text is what stands for d where no column type does: strings are themselves, and all else is JSON.
+// It is nil for null.
+func (c *cells) text(d record.Datum) ([]byte, error) {
+	if d.Value.Kind == record.String || d.Value.Kind == record.JSON {
+		return d.Value.B, nil
+	}
+	at := len(c.scratch)
+	out, null, err := c.json.Encode(c.scratch, "", d)
+	if err != nil || null {
+		return nil, err
+	}
+	c.scratch = out
+	return out[at:], nil
+}
+
+// textual is the same as a value.
+func (c *cells) textual(d record.Datum) (record.Value, error) {
+	text, err := c.text(d)
+	if text == nil {
+		return record.Value{}, err
+	}
+	return record.OfString(text), nil
+}
+
+// cells are the values of some rows, by column.
+type cells struct {
+	columns [][]parquet.Value
+	scratch []byte        // what they point to and the records do not have
+	json    *convert.JSON // for what has no type
+}
+
+func newCells(c *Config, tree *parquetTree) (cells, error) {
+	json, err := newJSON(c)
+	return cells{columns: make([][]parquet.Value, len(tree.columns)), json: json}, err
+}
+
+func (c *cells) reset() {
+	c.scratch = c.scratch[:0]
+	for i := range c.columns {
+		c.columns[i] = c.columns[i][:0]
+	}
 }
 
 // levels are Parquet's repetition and definition level of a value, and how many lists it is in.
 type levels struct{ repetition, definition, depth int }
 
-var errParquetNull = errors.New("the value is null, and a Parquet file has rows only; write behavior.on.null.values: ignore, or format.output.fields with the envelope's other fields")
+func (c *cells) put(column int, v parquet.Value, l levels) {
+	c.columns[column] = append(c.columns[column], v.Level(l.repetition, l.definition, column))
+}

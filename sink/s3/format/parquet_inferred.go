@@ -2,68 +2,88 @@ package format
 
 import (
 	"bytes"
-	"fmt"
+	"encoding/binary"
 	"io"
 	"strconv"
 
 	"connectd/record"
 )
 
-// parquetInferred writes JSON that came without a schema. It keeps its rows until the object is
-// finished, and finds the columns and their types in all of them: a column takes every value that
-// it gets without changing it, or it is text.
+// parquetInferred writes JSON that came without a schema. The columns and their types are found in
+// all rows of an object: a column takes every value that it gets as it is, or it is text.
 type parquetInferred struct {
 	cfg     *Config
 	out     io.Writer
-	columns map[string]*inferred
-	order   []*inferred // in the order in which they were seen first
-	rows    [][]record.Value
-	held    int
+	columns map[string]int
+	found   []inferred // in the order in which they were seen first
+	text    cells      // for what is text in any case
+	buf     []byte
 }
 
 // inferred is what a column's values have been so far.
 type inferred struct {
-	name                                      string
-	at                                        int
-	bools, ints, floats, exact, texts, others bool // exact: every number is a float64 to the last digit
+	name                                 string
+	bools, ints, floats, texts, anything bool
+	inexact                              bool // a number is none that a float64 has to the last digit
 }
 
-func newParquetInferred(c *Config, out io.Writer) *parquetInferred {
-	return &parquetInferred{cfg: c, out: out, columns: map[string]*inferred{}}
+func newParquetInferred(c *Config, out io.Writer) (*parquetInferred, error) {
+	p := &parquetInferred{cfg: c, out: out, columns: map[string]int{}}
+	var err error
+	p.text, err = newCells(c, &parquetTree{})
+	return p, err
 }
 
-// Append keeps a row.
+// Append keeps one row: the number of each of its columns, and the value.
 func (p *parquetInferred) Append(b *record.Batch, i int) error {
-	v, s := b.Records[i].Value.Value, b.Records[i].Value.Schema
-	if v.IsNull() {
+	d := b.Records[i].Value
+	if d.Value.IsNull() {
 		return errParquetNull
 	}
-	row := make([]record.Value, len(p.order), len(p.order)+len(v.Items))
-	if v.Kind == record.Struct && s != nil && len(s.Fields) == len(v.Items) {
-		for i := range v.Items {
-			row = p.add(row, s.Fields[i].Name, &v.Items[i])
+	p.text.reset()
+	p.buf = p.buf[:0]
+	if d.Value.Kind != record.Struct || d.Schema == nil || len(d.Schema.Fields) != len(d.Value.Items) {
+		if err := p.add("value", d); err != nil {
+			return err
 		}
-	} else {
-		row = p.add(row, "value", &v)
+		return writeFrame(p.out, p.buf)
 	}
-	p.rows = append(p.rows, row)
-	return nil
+	for i := range d.Value.Items {
+		if err := p.add(d.Schema.Fields[i].Name, record.Datum{Schema: d.Schema.Fields[i].Schema, Value: d.Value.Items[i]}); err != nil {
+			return err
+		}
+	}
+	if len(p.buf) == 0 { // an empty object is a row, too
+		if err := p.add("value", record.Datum{}); err != nil {
+			return err
+		}
+	}
+	return writeFrame(p.out, p.buf)
 }
 
-// add puts v into its column of row.
-func (p *parquetInferred) add(row []record.Value, name string, v *record.Value) []record.Value {
-	c, ok := p.columns[name]
+// add appends one value.
+func (p *parquetInferred) add(name string, d record.Datum) error {
+	at, ok := p.columns[name]
 	if !ok {
-		c = &inferred{name: name, at: len(p.order), exact: true}
-		p.columns[name], p.order = c, append(p.order, c)
+		at = len(p.found)
+		p.columns[name] = at
+		p.found = append(p.found, inferred{name: name})
 	}
-	for len(row) <= c.at {
-		row = append(row, record.Value{})
+	v := d.Value
+	switch v.Kind {
+	case record.Null, record.Bool, record.Int, record.Float, record.Number, record.String, record.JSON:
+	default:
+		text, err := p.text.text(d)
+		if err != nil {
+			return err
+		}
+		v = record.OfJSON(text)
 	}
-	c.note(v)
-	row[c.at] = v.Clone()
-	p.held += 64 + len(v.B)
-	return row
+	p.found[at].note(&v)
+	p.buf = append(binary.AppendUvarint(p.buf, uint64(at)), byte(v.Kind))
+	p.buf = binary.AppendVarint(p.buf, v.N)
+	p.buf = append(binary.AppendUvarint(p.buf, uint64(len(v.B))), v.B...)
+	return nil
 }
 
 // mostExact is how many digits of a number a float64 keeps, whatever they are.
@@ -76,77 +96,105 @@ func (c *inferred) note(v *record.Value) {
 		c.bools = true
 	case record.Int:
 		c.ints = true
-		c.exact = c.exact && v.N < 1e15 && v.N > -1e15
+		c.inexact = c.inexact || v.N >= 1e15 || v.N <= -1e15
 	case record.Float:
 		c.floats = true
 	case record.Number:
 		c.floats = true
-		digits := bytes.TrimLeft(v.B, "-0.")
-		if e := bytes.IndexAny(digits, "eE"); e >= 0 {
-			digits = digits[:e]
-		}
-		c.exact = c.exact && len(digits) <= mostExact+1 // the point is one of them
+		c.inexact = c.inexact || !exact(v.B)
 	case record.String:
 		c.texts = true
 	default:
-		c.others = true
+		c.anything = true
 	}
+}
+
+// exact says whether the number is a float64 to the last digit.
+func exact(number []byte) bool {
+	mantissa := number
+	if e := bytes.IndexAny(number, "eE"); e >= 0 {
+		mantissa = number[:e]
+	}
+	digits := 0
+	for _, d := range mantissa {
+		if d >= '1' && d <= '9' || d == '0' && digits > 0 {
+			digits++
+		}
+	}
+	f, err := strconv.ParseFloat(string(number), 64)
+	return err == nil && digits <= mostExact && (f != 0 || digits == 0) && (f == 0 || f > 1e-300 || f < -1e-300)
 }
 
 // typ is the column's type: text where its values have nothing better in common.
 func (c *inferred) typ() record.Type {
+	numbers := c.ints || c.floats
 	switch {
-	case c.others || c.texts && (c.bools || c.ints || c.floats) || c.bools && (c.ints || c.floats):
+	case c.anything || c.texts && (c.bools || numbers) || c.bools && numbers || c.floats && c.inexact:
 		return record.AnyType
 	case c.bools:
 		return record.BoolType
-	case c.floats && c.exact:
-		return record.Float64Type
 	case c.floats:
-		return record.AnyType
+		return record.Float64Type
 	case c.ints:
 		return record.Int64Type
 	}
 	return record.StringType
 }
 
-// Buffered is all rows.
-func (p *parquetInferred) Buffered() int { return p.held }
+// Buffered is nothing: each row is written at once.
+func (p *parquetInferred) Buffered() int { return 0 }
 
-// Spill can not do anything: the columns are not known before the last row.
-func (p *parquetInferred) Spill() error { return nil }
+// Close has nothing to do: Convert writes the file.
+func (p *parquetInferred) Close() error { return nil }
 
-// Close writes the file.
-func (p *parquetInferred) Close() error {
+// Convert makes the file of the rows.
+func (p *parquetInferred) Convert(out io.Writer, rows io.Reader) error {
 	schema := &record.Schema{Type: record.StructType}
-	for _, c := range p.order {
-		schema.Fields = append(schema.Fields, record.Field{Name: c.name, Schema: &record.Schema{Type: c.typ(), Optional: true}})
+	for i := range p.found {
+		schema.Fields = append(schema.Fields, record.Field{Name: p.found[i].name, Schema: &record.Schema{Type: p.found[i].typ(), Optional: true}})
 	}
-	if len(schema.Fields) == 0 { // records of empty objects
-		schema.Fields = append(schema.Fields, record.Field{Name: "value", Schema: &record.Schema{Optional: true}})
-	}
-	file, err := newParquet(p.cfg, schema, p.out)
+	tree, err := newParquetTree(p.cfg, schema)
 	if err != nil {
 		return err
 	}
-	var b record.Batch
-	for _, row := range p.rows {
-		b.Reset()
-		for len(row) < len(schema.Fields) {
-			row = append(row, record.Value{})
-		}
-		for i := range row {
-			if schema.Fields[i].Schema.Type == record.Float64Type {
-				row[i] = float(row[i])
-			}
-		}
-		b.Add().Value = record.Datum{Schema: schema, Value: record.OfStruct(row)}
-		if err := file.Append(&b, 0); err != nil {
-			return fmt.Errorf("write a row to a Parquet file: %w", err)
-		}
+	f, err := newParquetFile(p.cfg, tree, out)
+	if err != nil {
+		return err
 	}
-	p.rows = nil
-	return file.Close()
+	r := record.Record{Value: record.Datum{Schema: schema, Value: record.OfStruct(make([]record.Value, len(p.found)))}}
+	return f.write(rows, func(row []byte) error {
+		if err := decodeInferred(row, r.Value.Value.Items, schema); err != nil {
+			return err
+		}
+		return tree.row(&f.cells, &r)
+	})
+}
+
+// decodeInferred fills values with those of a row.
+func decodeInferred(row []byte, values []record.Value, schema *record.Schema) error {
+	clear(values)
+	for len(row) > 0 {
+		at, size := binary.Uvarint(row)
+		if size <= 0 || at >= uint64(len(values)) || len(row) == size {
+			return errCells
+		}
+		v := record.Value{Kind: record.Kind(row[size])}
+		row = row[size+1:]
+		if v.N, size = binary.Varint(row); size <= 0 {
+			return errCells
+		}
+		row = row[size:]
+		n, size := binary.Uvarint(row)
+		if size <= 0 || n > uint64(len(row)-size) {
+			return errCells
+		}
+		v.B, row = row[size:size+int(n)], row[size+int(n):]
+		if schema.Fields[at].Schema.Type == record.Float64Type {
+			v = float(v)
+		}
+		values[at] = v
+	}
+	return nil
 }
 
 // float is a number as a float64.
@@ -155,7 +203,7 @@ func float(v record.Value) record.Value {
 	case record.Int:
 		return record.OfFloat(float64(v.N))
 	case record.Number:
-		f, _ := strconv.ParseFloat(string(v.B), 64) // it is the text of a number
+		f, _ := strconv.ParseFloat(string(v.B), 64) // exact has seen it
 		return record.OfFloat(f)
 	}
 	return v

@@ -13,13 +13,30 @@ import (
 )
 
 // parquetLeaf makes the cell of a value that is not null.
-type parquetLeaf func(p *parquetFile, v *record.Value) (parquet.Value, error)
+type parquetLeaf func(c *cells, v *record.Value) (parquet.Value, error)
+
+// logicalTypes are the types of the logical types that have a column type of their own. A schema
+// with such a name and another type is that type.
+var logicalTypes = map[string]record.Type{
+	record.DecimalName: record.BytesType, record.VariableScaleName: record.StructType,
+	record.ConnectDate: record.Int32Type, record.DateName: record.Int32Type,
+	record.ConnectTime: record.Int32Type, record.TimeName: record.Int32Type, record.MicroTimeName: record.Int64Type, record.NanoTimeName: record.Int64Type,
+	record.ConnectTimestamp: record.Int64Type, record.TimestampName: record.Int64Type,
+	record.MicroTimestampName: record.Int64Type, record.NanoTimestampName: record.Int64Type,
+}
+
+func logical(s *record.Schema) string {
+	if typ, ok := logicalTypes[s.Name]; ok && typ == s.Type {
+		return s.Name
+	}
+	return ""
+}
 
 // parquetNode is the column type of a schema. Times of Debezium are of no time zone, Connect's
 // Timestamp is in UTC. What nobody knows the type of is text. JSON is, too: ClickHouse can not read a
 // column that says it is JSON unless all of it are objects.
 func parquetNode(s *record.Schema) parquet.Node {
-	switch s.Name {
+	switch logical(s) {
 	case record.DecimalName:
 		precision, scale := decimalOf(s)
 		switch {
@@ -73,16 +90,16 @@ func parquetNode(s *record.Schema) parquet.Node {
 
 // newParquetLeaf makes the cells of the same schema.
 func newParquetLeaf(s *record.Schema) parquetLeaf {
-	switch s.Name {
+	switch logical(s) {
 	case record.DecimalName:
 		precision, scale := decimalOf(s)
 		return decimalLeaf(precision, scale)
 	case record.VariableScaleName:
-		return func(p *parquetFile, v *record.Value) (parquet.Value, error) {
-			at := len(p.scratch)
+		return func(c *cells, v *record.Value) (parquet.Value, error) {
+			at := len(c.scratch)
 			var err error
-			p.scratch, err = convert.AsDecimal(p.scratch, record.Datum{Schema: s, Value: *v})
-			return parquet.ByteArrayValue(p.scratch[at:]), err
+			c.scratch, err = convert.AsDecimal(c.scratch, record.Datum{Schema: s, Value: *v})
+			return parquet.ByteArrayValue(c.scratch[at:]), err
 		}
 	}
 	switch s.Type {
@@ -97,7 +114,7 @@ func newParquetLeaf(s *record.Schema) parquetLeaf {
 	case record.BoolType:
 		return fitting(s, record.Bool, func(v *record.Value) parquet.Value { return parquet.BooleanValue(v.Bool()) })
 	case record.StringType:
-		return func(_ *parquetFile, v *record.Value) (parquet.Value, error) {
+		return func(_ *cells, v *record.Value) (parquet.Value, error) {
 			if v.Kind != record.String && v.Kind != record.JSON {
 				return parquet.Value{}, unfit(s, v)
 			}
@@ -106,8 +123,8 @@ func newParquetLeaf(s *record.Schema) parquetLeaf {
 	case record.BytesType:
 		return fitting(s, record.Bytes, func(v *record.Value) parquet.Value { return parquet.ByteArrayValue(v.B) })
 	}
-	return func(p *parquetFile, v *record.Value) (parquet.Value, error) {
-		text, err := p.text(record.Datum{Schema: s, Value: *v})
+	return func(c *cells, v *record.Value) (parquet.Value, error) {
+		text, err := c.text(record.Datum{Schema: s, Value: *v})
 		return parquet.ByteArrayValue(text), err
 	}
 }
@@ -118,7 +135,7 @@ func unfit(s *record.Schema, v *record.Value) error {
 
 // fitting is a leaf for values of one kind.
 func fitting(s *record.Schema, kind record.Kind, cell func(*record.Value) parquet.Value) parquetLeaf {
-	return func(_ *parquetFile, v *record.Value) (parquet.Value, error) {
+	return func(_ *cells, v *record.Value) (parquet.Value, error) {
 		if v.Kind != kind {
 			return parquet.Value{}, unfit(s, v)
 		}
@@ -134,27 +151,12 @@ func intLeaf(s *record.Schema) parquetLeaf {
 	case record.Int16Type:
 		most = math.MaxInt16
 	}
-	return func(_ *parquetFile, v *record.Value) (parquet.Value, error) {
+	return func(_ *cells, v *record.Value) (parquet.Value, error) {
 		if v.Kind != record.Int || v.N > most || v.N < -most-1 {
 			return parquet.Value{}, unfit(s, v)
 		}
 		return parquet.Int32Value(int32(v.N)), nil
 	}
-}
-
-// text is what stands for d where no column type does: strings are themselves, and all else is JSON.
-// It is nil for null.
-func (p *parquetFile) text(d record.Datum) ([]byte, error) {
-	if d.Value.Kind == record.String || d.Value.Kind == record.JSON {
-		return d.Value.B, nil
-	}
-	at := len(p.scratch)
-	out, null, err := p.json.Encode(p.scratch, "", d)
-	if err != nil || null {
-		return nil, err
-	}
-	p.scratch = out
-	return out[at:], nil
 }
 
 const (
@@ -186,7 +188,7 @@ func limitOf(digits int) *big.Int {
 // is refused.
 func decimalLeaf(precision, scale int) parquetLeaf {
 	size, limit := octetsFor(precision), limitOf(precision)
-	return func(p *parquetFile, v *record.Value) (parquet.Value, error) {
+	return func(c *cells, v *record.Value) (parquet.Value, error) {
 		if v.Kind != record.Number && v.Kind != record.Int {
 			return parquet.Value{}, fmt.Errorf("%s is not a decimal", convert.Shown(v))
 		}
@@ -212,12 +214,12 @@ func decimalLeaf(precision, scale int) parquetLeaf {
 			}
 			return parquet.Int64Value(n), nil
 		}
-		at := len(p.scratch)
+		at := len(c.scratch)
 		for range size - len(octets) {
-			p.scratch = append(p.scratch, byte(int8(octets[0])>>7))
+			c.scratch = append(c.scratch, byte(int8(octets[0])>>7))
 		}
-		p.scratch = append(p.scratch, octets...)
-		return parquet.FixedLenByteArrayValue(p.scratch[at:]), nil
+		c.scratch = append(c.scratch, octets...)
+		return parquet.FixedLenByteArrayValue(c.scratch[at:]), nil
 	}
 }
 

@@ -1,6 +1,7 @@
 package format
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 
@@ -14,8 +15,10 @@ import (
 type parquetTree struct {
 	fields  []*parquetField
 	outputs []string // what each field is of a record; nil when all are of its value
-	columns int
+	columns []parquetColumn
 }
+
+var errParquetNull = errors.New("the value is null, and a Parquet file has rows only; write behavior.on.null.values: ignore, or other fields beside value in format.output.fields")
 
 // form is how a field is laid out.
 type form uint8
@@ -44,7 +47,7 @@ func newParquetTree(c *Config, schema *record.Schema) (*parquetTree, error) {
 	t := &parquetTree{}
 	if c.plainValue() && schema != nil && schema.Type == record.StructType && len(schema.Fields) > 0 {
 		for i := range schema.Fields {
-			t.fields = append(t.fields, t.field(schema.Fields[i].Name, schema.Fields[i].Schema))
+			t.fields = append(t.fields, t.field(schema.Fields[i].Name, schema.Fields[i].Schema, levels{}))
 		}
 		return t, t.check()
 	}
@@ -54,7 +57,7 @@ func newParquetTree(c *Config, schema *record.Schema) (*parquetTree, error) {
 		if output == "value" {
 			of = nullable(schema)
 		}
-		t.fields = append(t.fields, t.field(output, of))
+		t.fields = append(t.fields, t.field(output, of, levels{}))
 	}
 	return t, t.check()
 }
@@ -81,48 +84,68 @@ func nullable(s *record.Schema) *record.Schema {
 
 // check refuses what Parquet has no room for.
 func (t *parquetTree) check() error {
-	if t.columns > parquet.MaxColumnIndex {
-		return fmt.Errorf("the schema has %d columns, and a Parquet file has room for %d", t.columns, parquet.MaxColumnIndex)
+	if n := len(t.columns); n > parquet.MaxColumnIndex {
+		return fmt.Errorf("the schema has %d columns, and a Parquet file has room for %d", n, parquet.MaxColumnIndex)
 	}
 	return nil
 }
 
-// field maps one field. A nil schema says nothing.
-func (t *parquetTree) field(name string, s *record.Schema) *parquetField {
+// field maps one field, which is in so many optional and repeated ones. A nil schema says nothing.
+func (t *parquetTree) field(name string, s *record.Schema, in levels) *parquetField {
 	if s == nil {
 		s = &record.Schema{Type: record.AnyType, Optional: true}
 	}
-	f := &parquetField{name: name, schema: s, optional: s.Optional || s.Type == record.AnyType, first: t.columns}
+	f := &parquetField{name: name, schema: s, optional: s.Optional || s.Type == record.AnyType, first: len(t.columns)}
+	if f.optional {
+		in.definition++
+	}
+	part := func(name string, s *record.Schema) { f.parts = append(f.parts, t.field(name, s, in)) }
 	switch {
-	case s.Type == record.StructType && len(s.Fields) > 0 && s.Name != record.VariableScaleName:
+	case s.Type == record.StructType && len(s.Fields) > 0 && logical(s) != record.VariableScaleName:
 		f.form = groupForm
 		for i := range s.Fields {
-			f.parts = append(f.parts, t.field(s.Fields[i].Name, s.Fields[i].Schema))
+			part(s.Fields[i].Name, s.Fields[i].Schema)
 		}
 	case s.Type == record.ArrayType:
 		f.form = listForm
-		f.parts = []*parquetField{t.field("element", s.Elem)}
+		in.definition, in.repetition = in.definition+1, in.repetition+1
+		part("element", s.Elem)
 	case s.Type == record.MapType:
 		f.form = mapForm
-		key := t.field("key", s.Key)
-		key.optional = false
-		f.parts = []*parquetField{key, t.field("value", s.Elem)}
+		in.definition, in.repetition = in.definition+1, in.repetition+1
+		part("key", required(s.Key))
+		part("value", s.Elem)
 	default:
 		f.leaf = newParquetLeaf(s)
-		t.columns++
+		typ := parquetNode(s).Type()
+		column := parquetColumn{kind: typ.Kind(), definition: in.definition, repetition: in.repetition}
+		if column.kind == parquet.FixedLenByteArray {
+			column.size = typ.Length()
+		}
+		t.columns = append(t.columns, column)
 	}
-	f.last = t.columns
+	f.last = len(t.columns)
 	return f
 }
 
-// row fills the cells of p with r.
-func (t *parquetTree) row(p *parquetFile, r *record.Record) error {
+// required is s as Parquet has the keys of maps.
+func required(s *record.Schema) *record.Schema {
+	key := record.Schema{Type: record.StringType}
+	if s != nil && s.Type != record.AnyType {
+		key = *s
+	}
+	key.Optional = false
+	return &key
+}
+
+// row adds the cells of r.
+func (t *parquetTree) row(c *cells, r *record.Record) error {
 	if t.outputs == nil {
 		v := &r.Value.Value
 		if v.IsNull() {
 			return errParquetNull
 		}
-		return putAll(p, t.fields, v, levels{})
+		return putAll(c, t.fields, v, levels{})
 	}
 	for i, output := range t.outputs {
 		var v record.Value
@@ -131,7 +154,7 @@ func (t *parquetTree) row(p *parquetFile, r *record.Record) error {
 			v = r.Value.Value
 		case "key":
 			var err error
-			if v, err = p.textual(r.Key); err != nil {
+			if v, err = c.textual(r.Key); err != nil {
 				return fmt.Errorf("key: %w", err)
 			}
 		case "topic":
@@ -144,31 +167,22 @@ func (t *parquetTree) row(p *parquetFile, r *record.Record) error {
 			v = record.OfInt(r.Timestamp)
 		case "headers":
 			var err error
-			if v, err = p.headers(r); err != nil {
+			if v, err = c.headers(r); err != nil {
 				return err
 			}
 		}
-		if err := t.fields[i].put(p, &v, levels{}); err != nil {
+		if err := t.fields[i].put(c, &v, levels{}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// textual is d as text, whatever its schema.
-func (p *parquetFile) textual(d record.Datum) (record.Value, error) {
-	text, err := p.text(d)
-	if text == nil {
-		return record.Value{}, err
-	}
-	return record.OfString(text), nil
-}
-
 // headers are the record's headers as a map of texts.
-func (p *parquetFile) headers(r *record.Record) (record.Value, error) {
+func (c *cells) headers(r *record.Record) (record.Value, error) {
 	var pairs []record.Value
 	for i := range r.Headers {
-		v, err := p.textual(r.Headers[i].Value)
+		v, err := c.textual(r.Headers[i].Value)
 		if err != nil {
 			return record.Value{}, fmt.Errorf("header %q: %w", r.Headers[i].Name, err)
 		}
@@ -178,12 +192,12 @@ func (p *parquetFile) headers(r *record.Record) (record.Value, error) {
 }
 
 // putAll writes a struct's fields.
-func putAll(p *parquetFile, fields []*parquetField, v *record.Value, l levels) error {
+func putAll(c *cells, fields []*parquetField, v *record.Value, l levels) error {
 	if v.Kind != record.Struct || len(v.Items) != len(fields) {
 		return fmt.Errorf("%s does not fit the schema, which has a struct of %d fields", convert.Shown(v), len(fields))
 	}
 	for i, f := range fields {
-		if err := f.put(p, &v.Items[i], l); err != nil {
+		if err := f.put(c, &v.Items[i], l); err != nil {
 			return err
 		}
 	}
@@ -191,14 +205,14 @@ func putAll(p *parquetFile, fields []*parquetField, v *record.Value, l levels) e
 }
 
 // put writes one value, and nulls into all columns of a null.
-func (f *parquetField) put(p *parquetFile, v *record.Value, l levels) error {
+func (f *parquetField) put(c *cells, v *record.Value, l levels) error {
 	if v.IsNull() {
 		if d := f.schema.Default; d != nil && !d.IsNull() && !f.optional {
 			v = d
 		} else if !f.optional {
 			return fmt.Errorf("field %q is null where its schema requires %s", f.name, convert.Described(f.schema))
 		} else {
-			f.nulls(p, l)
+			f.nulls(c, l)
 			return nil
 		}
 	}
@@ -207,7 +221,7 @@ func (f *parquetField) put(p *parquetFile, v *record.Value, l levels) error {
 	}
 	switch f.form {
 	case groupForm:
-		if err := putAll(p, f.parts, v, l); err != nil {
+		if err := putAll(c, f.parts, v, l); err != nil {
 			return fmt.Errorf("field %q: %w", f.name, err)
 		}
 		return nil
@@ -215,20 +229,20 @@ func (f *parquetField) put(p *parquetFile, v *record.Value, l levels) error {
 		if v.Kind != record.Array && v.Kind != record.Map || len(v.Items)%len(f.parts) != 0 {
 			return fmt.Errorf("field %q: %s does not fit the schema, which has %s", f.name, convert.Shown(v), convert.Described(f.schema))
 		}
-		return f.repeated(p, v.Items, l)
+		return f.repeated(c, v.Items, l)
 	}
-	cell, err := f.leaf(p, v)
+	cell, err := f.leaf(c, v)
 	if err != nil {
 		return fmt.Errorf("field %q: %w", f.name, err)
 	}
-	p.put(f.first, cell, l)
+	c.put(f.first, cell, l)
 	return nil
 }
 
 // repeated writes the elements of a list, or the keys and values of a map.
-func (f *parquetField) repeated(p *parquetFile, items []record.Value, l levels) error {
+func (f *parquetField) repeated(c *cells, items []record.Value, l levels) error {
 	if len(items) == 0 {
-		f.nulls(p, l)
+		f.nulls(c, l)
 		return nil
 	}
 	l.definition++
@@ -237,16 +251,16 @@ func (f *parquetField) repeated(p *parquetFile, items []record.Value, l levels) 
 		if i == len(f.parts) {
 			l.repetition = l.depth
 		}
-		if err := f.parts[i%len(f.parts)].put(p, &items[i], l); err != nil {
+		if err := f.parts[i%len(f.parts)].put(c, &items[i], l); err != nil {
 			return fmt.Errorf("field %q: %w", f.name, err)
 		}
 	}
 	return nil
 }
 
-func (f *parquetField) nulls(p *parquetFile, l levels) {
-	for c := f.first; c < f.last; c++ {
-		p.put(c, parquet.NullValue(), l)
+func (f *parquetField) nulls(c *cells, l levels) {
+	for i := f.first; i < f.last; i++ {
+		c.put(i, parquet.NullValue(), l)
 	}
 }
 
