@@ -3,9 +3,9 @@
 package format
 
 import (
+	"fmt"
 	"io"
 
-	"connectd/config"
 	"connectd/record"
 )
 
@@ -19,59 +19,20 @@ type Encoder interface {
 	Close() error
 }
 
-// Config says what the objects hold, and how it is encoded.
-type Config struct {
-	Format      string   `yaml:"format.class" alias:"format.output.type" values:"jsonl,json,io.confluent.connect.s3.format.json.JsonFormat" doc:"jsonl: one JSON value a line"`
-	Fields      []string `yaml:"format.output.fields" doc:"what a line holds: value, or several of key, value, topic, partition, offset, timestamp, headers"`
-	Envelope    bool     `yaml:"format.output.envelope" doc:"write a single field as an object with its name too; several fields always are one"`
-	Decimals    string   `yaml:"json.decimal.format" values:"NUMERIC,BASE64" doc:"how decimals of records with a schema are written"`
-	Compression string   `yaml:"s3.compression.type" alias:"file.compression.type" values:"none,gzip,zstd,snappy" doc:"compression of the objects; snappy is in its framing format"`
-	Level       int      `yaml:"s3.compression.level" doc:"gzip level from 1 to 9, zstd level from 1 to 22; -1 is the library's default"`
-}
-
-// Defaults are the incumbents', but for decimals, which are numbers.
-func Defaults() Config {
-	return Config{Format: "jsonl", Fields: []string{"value"}, Decimals: "NUMERIC", Compression: "gzip", Level: -1}
-}
-
-// Validate checks ranges and names.
-func (c *Config) Validate(r *config.Report) {
-	c.validateLevel(r)
-	if len(c.Fields) == 0 {
-		r.Errorf("format.output.fields", "is empty; write value, or several of key, value, topic, partition, offset, timestamp, headers")
-	}
-	for _, f := range c.Fields {
-		if !known(f) {
-			r.Errorf("format.output.fields", "%q is not a field of a record; write key, value, topic, partition, offset, timestamp or headers", f)
-		}
-	}
-}
-
-func (c *Config) validateLevel(r *config.Report) {
-	if c.Level == -1 {
-		return
-	}
-	most := map[string]int{"gzip": 9, "zstd": 22}[c.Compression]
-	switch {
-	case most == 0:
-		r.Errorf("s3.compression.level", "%d has no effect: s3.compression.type: %s has no levels; remove it", c.Level, c.Compression)
-	case c.Level < 1 || c.Level > most:
-		r.Errorf("s3.compression.level", "%d is not a %s level; write a number from 1 to %d, or -1", c.Level, c.Compression, most)
-	}
-}
-
-func known(field string) bool {
-	switch field {
-	case "key", "value", "topic", "partition", "offset", "timestamp", "headers":
-		return true
-	}
-	return false
-}
-
 // New is the encoder of one object, which writes to out. schema is that of all values of the object
 // when OneSchema says so, and nil otherwise.
 func New(c *Config, schema *record.Schema, out io.Writer) (Encoder, error) {
-	return newLines(c, out)
+	switch c.kind() {
+	case "jsonl":
+		return newLines(c, out, false)
+	case "json":
+		return newLines(c, out, true)
+	case "csv":
+		return newCSV(c, out)
+	case "bytes":
+		return &octets{out: out, separator: c.Separator}, nil
+	}
+	return nil, fmt.Errorf("format.class: %s has no encoder", c.Format)
 }
 
 // OneSchema says whether an object holds values of one schema only.
@@ -86,7 +47,16 @@ func (c *Config) CompressionSuffix() string {
 }
 
 // Extension is what the keys of objects end with.
-func (c *Config) Extension() string { return ".json" + c.CompressionSuffix() }
+func (c *Config) Extension() string {
+	switch kind := c.kind(); kind {
+	case "jsonl":
+		return ".json" + c.CompressionSuffix()
+	case "bytes":
+		return c.BytesExtension + c.CompressionSuffix()
+	default:
+		return "." + kind + c.CompressionSuffix()
+	}
+}
 
 // ContentType leaves the encoding out, which would have clients decompress a .gz unasked.
 func (c *Config) ContentType() string {
@@ -98,5 +68,7 @@ func (c *Config) ContentType() string {
 	case "snappy":
 		return "application/x-snappy-framed"
 	}
-	return "application/x-ndjson"
+	return map[string]string{
+		"jsonl": "application/x-ndjson", "json": "application/json", "csv": "text/csv", "bytes": "application/octet-stream",
+	}[c.kind()]
 }
