@@ -8,20 +8,22 @@ import (
 
 // Config says what the objects hold, and how it is encoded.
 type Config struct {
-	Format         string   `yaml:"format.class" alias:"format.output.type" values:"jsonl,json,json-array,csv,bytes,io.confluent.connect.s3.format.json.JsonFormat,io.confluent.connect.s3.format.bytearray.ByteArrayFormat" doc:"jsonl, Confluent's JsonFormat: a JSON value a line; json, json-array: one array, as Aiven's json is; csv: format.output.fields of each record; bytes, Confluent's ByteArrayFormat: the values as they are in the topic"`
+	Format         string   `yaml:"format.class" alias:"format.output.type" values:"jsonl,json,json-array,csv,bytes,avro,io.confluent.connect.s3.format.json.JsonFormat,io.confluent.connect.s3.format.bytearray.ByteArrayFormat,io.confluent.connect.s3.format.avro.AvroFormat" doc:"jsonl, Confluent's JsonFormat: a JSON value a line; json, json-array: one array, as Aiven's json is; csv: format.output.fields of each record; bytes, Confluent's ByteArrayFormat: the values as they are in the topic; avro, Confluent's AvroFormat: an Avro file of the values, an object for each schema"`
 	Fields         []string `yaml:"format.output.fields" doc:"what an element or a line holds of each record, with jsonl, json and csv: value, or several of key, value, topic, partition, offset, timestamp, headers"`
 	Envelope       bool     `yaml:"format.output.envelope" doc:"with jsonl and json, write a single field as an object with its name too; several fields always are one"`
 	ValueEncoding  string   `yaml:"format.output.fields.value.encoding" values:"base64,none" doc:"how csv writes the value; keys and headers are always base64"`
 	BytesExtension string   `yaml:"format.bytearray.extension" doc:"what the keys of objects end with, before the ending of the compression, with format.class: bytes"`
 	Separator      string   `yaml:"format.bytearray.separator" doc:"what follows each value with format.class: bytes; a line end unless it is set"`
 	Decimals       string   `yaml:"json.decimal.format" values:"NUMERIC,BASE64" doc:"how decimals of records with a schema are written"`
-	Compression    string   `yaml:"s3.compression.type" alias:"file.compression.type" values:"none,gzip,zstd,snappy" doc:"compression of the objects; snappy is in its framing format"`
+	Compression    string   `yaml:"s3.compression.type" alias:"file.compression.type" values:"none,gzip,zstd,snappy" doc:"compression of the objects, but for avro, which compresses by avro.codec; snappy is in its framing format"`
 	Level          int      `yaml:"s3.compression.level" doc:"gzip level from 1 to 9, zstd level from 1 to 22; -1 is the library's default"`
+
+	Avro
 }
 
 // Defaults are the incumbents', but for decimals, which are numbers.
 func Defaults() Config {
-	return Config{Format: "jsonl", Fields: []string{"value"}, ValueEncoding: "base64", BytesExtension: ".bin", Separator: "\n", Decimals: "NUMERIC", Compression: "gzip", Level: -1}
+	return Config{Format: "jsonl", Fields: []string{"value"}, ValueEncoding: "base64", BytesExtension: ".bin", Separator: "\n", Decimals: "NUMERIC", Compression: "gzip", Level: -1, Avro: Avro{Codec: "null", Metadata: true}}
 }
 
 // kind is the short name of format.class.
@@ -31,16 +33,27 @@ func (c *Config) kind() string {
 		return "jsonl"
 	case "ByteArrayFormat":
 		return "bytes"
+	case "AvroFormat":
+		return "avro"
 	case "json-array":
 		return "json"
 	}
 	return c.Format
 }
 
+// textual says whether objects are made of format.output.fields.
+func (c *Config) textual() bool {
+	switch c.kind() {
+	case "jsonl", "json", "csv":
+		return true
+	}
+	return false
+}
+
 // Validate checks ranges and names.
 func (c *Config) Validate(r *config.Report) {
 	c.validateLevel(r)
-	if c.kind() == "bytes" && (len(c.Fields) != 1 || c.Fields[0] != "value") {
+	if !c.textual() && (len(c.Fields) != 1 || c.Fields[0] != "value") {
 		r.Errorf("format.output.fields", "does not go with format.class: %s, which holds the values only; remove it, or write format.class: jsonl", c.Format)
 	}
 	if len(c.Fields) == 0 {
@@ -55,6 +68,10 @@ func (c *Config) Validate(r *config.Report) {
 
 func (c *Config) validateLevel(r *config.Report) {
 	if c.Level == -1 {
+		return
+	}
+	if c.compression() == "none" && c.Compression != "none" {
+		r.Errorf("s3.compression.level", "%d has no effect: format.class: %s compresses its blocks itself; remove it", c.Level, c.Format)
 		return
 	}
 	most := map[string]int{"gzip": 9, "zstd": 22}[c.Compression]

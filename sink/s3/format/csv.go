@@ -121,7 +121,7 @@ func (c *csv) timestamp(ms int64) {
 // has not.
 func (c *csv) quoted(content []byte) {
 	c.part = content
-	if len(content) > 0 && bytes.IndexAny(content, ",\"\r\n") < 0 {
+	if len(content) > 0 && !bytes.ContainsAny(content, ",\"\r\n") {
 		c.buf = append(c.buf, content...)
 		return
 	}

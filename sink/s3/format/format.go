@@ -31,15 +31,23 @@ func New(c *Config, schema *record.Schema, out io.Writer) (Encoder, error) {
 		return newCSV(c, out)
 	case "bytes":
 		return &octets{out: out, separator: c.Separator}, nil
+	case "avro":
+		return newAvro(c, schema, out)
 	}
 	return nil, fmt.Errorf("format.class: %s has no encoder", c.Format)
 }
 
-// OneSchema says whether an object holds values of one schema only.
-func (c *Config) OneSchema() bool { return false }
+// OneSchema says whether an object holds values of one schema only. All values without a schema are
+// of one.
+func (c *Config) OneSchema() bool { return c.kind() == "avro" }
 
-// compression is what an object as a whole is compressed with.
-func (c *Config) compression() string { return c.Compression }
+// compression is what an object as a whole is compressed with; formats of blocks compress these.
+func (c *Config) compression() string {
+	if c.OneSchema() {
+		return "none"
+	}
+	return c.Compression
+}
 
 // CompressionSuffix is the part of Extension that names the compression, such as .gz.
 func (c *Config) CompressionSuffix() string {
@@ -70,5 +78,6 @@ func (c *Config) ContentType() string {
 	}
 	return map[string]string{
 		"jsonl": "application/x-ndjson", "json": "application/json", "csv": "text/csv", "bytes": "application/octet-stream",
+		"avro": "application/vnd.apache.avro",
 	}[c.kind()]
 }
