@@ -93,7 +93,7 @@ func TestMapAnything(t *testing.T) {
 // TestMapRefuses checks what is said of schemas that Avro can not have.
 func TestMapRefuses(t *testing.T) {
 	for schema, want := range map[string]string{
-		`{"type":"struct","name":"my-shop.Value","optional":false,"fields":[]}`: `the name "my-shop.Value" of a schema: "my-shop" is no name in Avro, which has letters, digits and _ only; set scrub.invalid.names: true for the converter, or for a PostgreSQL source schema.name.adjustment.mode and field.name.adjustment.mode: avro`,
+		`{"type":"struct","name":"my-shop.Value","optional":false,"fields":[]}`: `the name "my-shop.Value" of a schema: "my-shop" is no name in Avro, which has letters, digits and _ only; set scrub.invalid.names: true, or for a PostgreSQL source schema.name.adjustment.mode and field.name.adjustment.mode: avro`,
 		`{"type":"struct","name":"a","optional":false,"fields":[
 			{"type":"struct","name":"b","optional":false,"field":"x","fields":[{"type":"int32","optional":false,"field":"id"}]},
 			{"type":"struct","name":"b","optional":false,"field":"y","fields":[{"type":"int64","optional":false,"field":"id"}]}]}`: `field "y": two structs with different fields are called "b", which Avro does not allow`,

@@ -62,7 +62,7 @@ func (m *mapper) part(name string) (string, error) {
 		return name, nil
 	}
 	if !m.options.Scrub || name == "" {
-		return "", fmt.Errorf("%q is no name in Avro, which has letters, digits and _ only; set scrub.invalid.names: true for the converter, or for a PostgreSQL source schema.name.adjustment.mode and field.name.adjustment.mode: avro", name)
+		return "", fmt.Errorf("%q is no name in Avro, which has letters, digits and _ only; set scrub.invalid.names: true, or for a PostgreSQL source schema.name.adjustment.mode and field.name.adjustment.mode: avro", name)
 	}
 	// As Java's URLEncoder has it, with an underscore for whatever is still not allowed then.
 	scrubbed := make([]byte, 0, 3*len(name)+1)

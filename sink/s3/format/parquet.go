@@ -10,7 +10,6 @@ import (
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress"
 
-	"connectd/convert"
 	"connectd/record"
 )
 
@@ -31,7 +30,7 @@ const (
 // and what a file holds does not depend on how many others are.
 type parquetRows struct {
 	cfg  *Config
-	out  io.Writer
+	out  frames
 	tree *parquetTree
 	row  cells
 	buf  []byte
@@ -42,7 +41,7 @@ func newParquet(c *Config, schema *record.Schema, out io.Writer) (*parquetRows, 
 	if err != nil {
 		return nil, err
 	}
-	p := &parquetRows{cfg: c, out: out, tree: tree}
+	p := &parquetRows{cfg: c, out: frames{out: out}, tree: tree}
 	p.row, err = newCells(c, tree)
 	return p, err
 }
@@ -54,7 +53,7 @@ func (p *parquetRows) Append(b *record.Batch, i int) error {
 		return err
 	}
 	p.buf = p.row.encode(p.buf[:0], p.tree)
-	return writeFrame(p.out, p.buf)
+	return p.out.write(p.buf)
 }
 
 // Buffered is nothing: each row is written at once.
@@ -147,13 +146,18 @@ func (f *parquetFile) write(rows io.Reader, take func(row []byte) error) error {
 	return nil
 }
 
-// writeFrame writes row behind its length.
-func writeFrame(out io.Writer, row []byte) error {
-	var head [binary.MaxVarintLen64]byte
-	if _, err := out.Write(head[:binary.PutUvarint(head[:], uint64(len(row)))]); err != nil {
+// frames writes rows, each behind its length.
+type frames struct {
+	out  io.Writer
+	head []byte
+}
+
+func (f *frames) write(row []byte) error {
+	f.head = binary.AppendUvarint(f.head[:0], uint64(len(row)))
+	if _, err := f.out.Write(f.head); err != nil {
 		return err
 	}
-	_, err := out.Write(row)
+	_, err := f.out.Write(row)
 	return err
 }
 
@@ -173,24 +177,24 @@ func readFrame(in *bufio.Reader, chunk []byte) (row, grown []byte, err error) {
 	return chunk[at:], chunk, err
 }
 
-// text is what stands for d where no column type does: strings are themselves, and all else is JSON.
-// It is nil for null.
-func (c *cells) text(d record.Datum) ([]byte, error) {
-	if d.Value.Kind == record.String || d.Value.Kind == record.JSON {
+// content is what stands for d where no column type does: strings are themselves, and all else is
+// JSON. It is nil for null.
+func (c *cells) content(d record.Datum) ([]byte, error) {
+	switch d.Value.Kind {
+	case record.Null:
+		return nil, nil
+	case record.String, record.JSON:
 		return d.Value.B, nil
 	}
 	at := len(c.scratch)
-	out, null, err := c.json.Encode(c.scratch, "", d)
-	if err != nil || null {
-		return nil, err
-	}
+	out, err := c.text.datum(c.scratch, "", d)
 	c.scratch = out
-	return out[at:], nil
+	return out[at:], err
 }
 
 // textual is the same as a value.
 func (c *cells) textual(d record.Datum) (record.Value, error) {
-	text, err := c.text(d)
+	text, err := c.content(d)
 	if text == nil {
 		return record.Value{}, err
 	}
@@ -200,13 +204,13 @@ func (c *cells) textual(d record.Datum) (record.Value, error) {
 // cells are the values of some rows, by column.
 type cells struct {
 	columns [][]parquet.Value
-	scratch []byte        // what they point to and the records do not have
-	json    *convert.JSON // for what has no type
+	scratch []byte // what they point to and the records do not have
+	text    *text  // for what has no type
 }
 
 func newCells(c *Config, tree *parquetTree) (cells, error) {
-	json, err := newJSON(c)
-	return cells{columns: make([][]parquet.Value, len(tree.columns)), json: json}, err
+	text, err := newText(c)
+	return cells{columns: make([][]parquet.Value, len(tree.columns)), text: text}, err
 }
 
 func (c *cells) reset() {

@@ -13,7 +13,7 @@ import (
 // all rows of an object: a column takes every value that it gets as it is, or it is text.
 type parquetInferred struct {
 	cfg     *Config
-	out     io.Writer
+	out     frames
 	columns map[string]int
 	found   []inferred // in the order in which they were seen first
 	text    cells      // for what is text in any case
@@ -28,7 +28,7 @@ type inferred struct {
 }
 
 func newParquetInferred(c *Config, out io.Writer) (*parquetInferred, error) {
-	p := &parquetInferred{cfg: c, out: out, columns: map[string]int{}}
+	p := &parquetInferred{cfg: c, out: frames{out: out}, columns: map[string]int{}}
 	var err error
 	p.text, err = newCells(c, &parquetTree{})
 	return p, err
@@ -46,7 +46,7 @@ func (p *parquetInferred) Append(b *record.Batch, i int) error {
 		if err := p.add("value", d); err != nil {
 			return err
 		}
-		return writeFrame(p.out, p.buf)
+		return p.out.write(p.buf)
 	}
 	for i := range d.Value.Items {
 		if err := p.add(d.Schema.Fields[i].Name, record.Datum{Schema: d.Schema.Fields[i].Schema, Value: d.Value.Items[i]}); err != nil {
@@ -58,7 +58,7 @@ func (p *parquetInferred) Append(b *record.Batch, i int) error {
 			return err
 		}
 	}
-	return writeFrame(p.out, p.buf)
+	return p.out.write(p.buf)
 }
 
 // add appends one value.
@@ -73,7 +73,7 @@ func (p *parquetInferred) add(name string, d record.Datum) error {
 	switch v.Kind {
 	case record.Null, record.Bool, record.Int, record.Float, record.Number, record.String, record.JSON:
 	default:
-		text, err := p.text.text(d)
+		text, err := p.text.content(d)
 		if err != nil {
 			return err
 		}

@@ -124,7 +124,7 @@ func newParquetLeaf(s *record.Schema) parquetLeaf {
 		return fitting(s, record.Bytes, func(v *record.Value) parquet.Value { return parquet.ByteArrayValue(v.B) })
 	}
 	return func(c *cells, v *record.Value) (parquet.Value, error) {
-		text, err := c.text(record.Datum{Schema: s, Value: *v})
+		text, err := c.content(record.Datum{Schema: s, Value: *v})
 		return parquet.ByteArrayValue(text), err
 	}
 }
