@@ -340,6 +340,7 @@ type diskConfig struct {
 	Dir    string `yaml:"dir" doc:"folder"`
 	Starts bool   `yaml:"starts" doc:"keep the offset with the rows"`
 	Mark   string `yaml:"mark" doc:"file that is there after the first flush; empty for none"`
+	Refuse int64  `yaml:"refuse.every" doc:"offsets that can be divided by it are refused when they are flushed; 0 for none"`
 
 	Pause time.Duration `yaml:"pause.ms" doc:"time in the middle of a flush"`
 }
@@ -376,6 +377,9 @@ func (w *diskWriter) Write(_ context.Context, b *record.Batch) error {
 // Flush writes the even and the odd offsets into two files, named after the flush. Written again
 // they must be the same.
 func (w *diskWriter) Flush(_ context.Context, r record.Range) error {
+	if err := w.refusal(w.p, w.offsets); err != nil {
+		return err
+	}
 	for half := range int64(2) {
 		var text []byte
 		for _, offset := range w.offsets {
@@ -436,6 +440,9 @@ func (w *diskStarter) Start(context.Context) (int64, bool, error) {
 }
 
 func (w *diskStarter) Flush(_ context.Context, r record.Range) error {
+	if err := w.refusal(w.p, w.offsets); err != nil {
+		return err
+	}
 	s, ok, err := w.state()
 	if err != nil {
 		return err
@@ -483,7 +490,7 @@ func diskOffsets(t *testing.T, dir string) map[string]int {
 				t.Fatal(err)
 			}
 			for _, offset := range s.Offsets {
-				all[fmt.Sprintf("%s@%d", filepath.Base(name), offset)]++
+				all[fmt.Sprintf("%s@%d", strings.TrimSuffix(filepath.Base(name), ".state"), offset)]++
 			}
 			continue
 		}

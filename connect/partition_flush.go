@@ -62,6 +62,7 @@ func (p *partition) sendLetters(ctx context.Context) error {
 	if err := p.task.letters.send(ctx, p.letters); err != nil {
 		return fmt.Errorf("write dead letters: %w", err)
 	}
+	fault.Point("sink.letters")
 	p.letters = nil
 	return nil
 }

@@ -33,6 +33,7 @@ func init() {
 //	source.confirmed       upstream told
 //	source.tx.produced     records and offset acknowledged in an open transaction
 //	source.tx.committed    transaction committed, upstream not yet told
+//	sink.letters           dead letters durable, nothing written
 //	sink.intent            intent committed, nothing written
 //	sink.writing           in the middle of the write to the target
 //	sink.written           target durable, offset not committed

@@ -18,6 +18,8 @@ type column interface {
 	truncate(n int)
 	// segments appends the memory that holds the encoded rows, in the order of the encoding.
 	segments(dst [][]byte) [][]byte
+	// part does the same for the rows from from to to; it may allocate.
+	part(dst [][]byte, from, to int) [][]byte
 }
 
 // policy is what becomes of a value that its column can not hold.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/ClickHouse/ch-go"
@@ -13,7 +12,6 @@ import (
 
 	"connectd/connect"
 	"connectd/internal/dial"
-	"connectd/record"
 )
 
 // Codes of the server's errors.
@@ -77,8 +75,6 @@ func (c *client) explain(doing string, err error) error {
 		hint = fmt.Sprintf("create database %s, or correct database", c.cfg.Database)
 	case codeUnknownSetting, codeSettingConstraint:
 		hint = "correct clickhouseSettings"
-	case codeConstraint:
-		hint = "correct the records, or drop the constraint"
 	case codeTooManyParts:
 		return fmt.Errorf("%w; raise batch.max.rows and linger.ms, so that there are fewer inserts", wrapped)
 	case codeNoSuchColumn, codeReadAllData, codeUnknownTable, codeTooLargeString:
@@ -127,21 +123,3 @@ func plain(message string) string {
 
 // violated finds the row in the server's message about a constraint.
 var violated = regexp.MustCompile(`is violated at row (\d+)`)
-
-// refusal is err as an error of the one record that the server names. The block that it is in is
-// not stored then, and the ones before it are stored again under their old tokens, which is to
-// say not at all.
-func refusal(err error, p record.Partition, b *block) error {
-	if codeOf(err) != codeConstraint {
-		return err
-	}
-	m := violated.FindStringSubmatch(err.Error())
-	if m == nil {
-		return err
-	}
-	row, convErr := strconv.Atoi(m[1])
-	if convErr != nil || row < 1 || row > len(b.offsets) {
-		return err
-	}
-	return &connect.RecordErrors{Partition: p.String(), Failed: []connect.RecordError{{Offset: b.offsets[row-1], Err: err}}}
-}

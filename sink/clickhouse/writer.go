@@ -279,7 +279,7 @@ func (w *Writer) send(ctx context.Context, t *table, r record.Range, first int) 
 		fault.Point("sink.writing")
 		token := fmt.Sprintf("%s/%s/%d-%d-%d", r.ID, t.table, first+n, b.offsets[0], b.rows)
 		if err := w.insert(ctx, t, b, token); err != nil {
-			return refusal(err, r.Partition, b)
+			return w.reject(ctx, t, b, r.Partition.String(), err)
 		}
 	}
 	return nil
