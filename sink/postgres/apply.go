@@ -131,7 +131,7 @@ func (b *buffer) deletedRows() *group {
 	g := &group{set: b.key, text: b.keys.keys}
 	for i := range b.keys.entries {
 		if e := &b.keys.entries[i]; e.deleted {
-			g.rows = append(g.rows, row{0, int32(e.start), int32(e.end), e.offset})
+			g.rows = append(g.rows, row{0, e.start, e.end, e.offset})
 			g.live++
 		}
 	}

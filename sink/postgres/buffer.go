@@ -63,14 +63,14 @@ type group struct {
 
 // row is one line of a group.
 type row struct {
-	chunk      int32 // that it is in
-	start, end int32 // in the chunk; the same when the row was replaced
+	chunk      int   // that it is in
+	start, end int   // in the chunk; the same when the row was replaced
 	offset     int64 // of the last record that it was made of
 }
 
 // add keeps what was appended to text since start as a row.
 func (g *group) add(start int, offset int64) int {
-	g.rows = append(g.rows, row{int32(len(g.full)), int32(start), int32(len(g.text)), offset})
+	g.rows = append(doubled(g.rows), row{len(g.full), start, len(g.text), offset})
 	g.live++
 	return len(g.rows) - 1
 }
@@ -85,7 +85,7 @@ func (g *group) drop(row int) {
 // at is the text of r.
 func (g *group) at(r row) []byte {
 	chunk := g.text
-	if int(r.chunk) < len(g.full) {
+	if r.chunk < len(g.full) {
 		chunk = g.full[r.chunk]
 	}
 	return chunk[r.start:r.end]

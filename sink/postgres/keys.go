@@ -3,6 +3,7 @@ package postgres
 import (
 	"bytes"
 	"hash/maphash"
+	"slices"
 )
 
 // keyIndex finds the last change of each key among the rows that wait for a flush. It is a hash
@@ -43,7 +44,7 @@ func (x *keyIndex) at(key []byte) *keyEntry {
 	}
 	start := len(x.keys)
 	x.keys = append(x.keys, key...)
-	x.entries = append(x.entries, keyEntry{hash: hash, start: start, end: len(x.keys)})
+	x.entries = append(doubled(x.entries), keyEntry{hash: hash, start: start, end: len(x.keys)})
 	x.slots[i] = int32(len(x.entries))
 	return &x.entries[len(x.entries)-1]
 }
@@ -63,4 +64,13 @@ func (x *keyIndex) grow() {
 func (x *keyIndex) reset() {
 	clear(x.slots)
 	x.entries, x.keys = x.entries[:0], x.keys[:0]
+}
+
+// doubled makes room where s is full. append alone would make it a quarter larger, and copy what
+// waits for a flush five times instead of twice.
+func doubled[T any](s []T) []T {
+	if len(s) < cap(s) {
+		return s
+	}
+	return slices.Grow(s, max(256, len(s)))
 }
