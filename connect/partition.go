@@ -258,6 +258,10 @@ func (p *partition) open(ctx context.Context) error {
 		return fmt.Errorf("start partition %s: %w", p.id, err)
 	}
 	if found && next != p.start {
+		if p.known >= 0 {
+			// Somebody who has rewound the group sees why nothing comes again.
+			p.log.Info("the group's offset is another one than the target's, which counts", "group", p.known, "target", next)
+		}
 		p.start, p.owed = next, next > p.known
 		p.durable.Store(next)
 		p.rewind(next)

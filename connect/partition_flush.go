@@ -146,7 +146,7 @@ func (p *partition) commit(ctx context.Context, offset int64, metadata string) e
 	if offset < p.known {
 		return Permanent(fmt.Errorf("partition %s: offset %d is below the committed %d: not committed", p.id, offset, p.known))
 	}
-	if err := p.task.group.Commit(ctx, []kafka.Commit{{Partition: p.id, Offset: offset, Metadata: metadata}}); err != nil {
+	if err := p.task.commit(ctx, []kafka.Commit{{Partition: p.id, Offset: offset, Metadata: metadata}}); err != nil {
 		return err
 	}
 	passed := offset > p.known

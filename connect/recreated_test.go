@@ -28,6 +28,7 @@ func recreate(t *testing.T, k kafka.Settings, topic string, from, to int) {
 func TestSinkTopicRecreated(t *testing.T) {
 	for _, c := range []struct{ policy, protocol string }{{"fail", "classic"}, {"reset", "classic"}, {"reset", "consumer"}} {
 		t.Run(c.policy+"/"+c.protocol, func(t *testing.T) {
+			t.Parallel() // the client waits for some twelve seconds before it believes it
 			eachKafka(t, func(t *testing.T, k kafka.Settings, prefix string) {
 				topic, name := prefix+"numbers", prefix+"to-memory"
 				fill(t, k, topic, 1, 0, 100)

@@ -23,6 +23,7 @@ type sinkTask struct {
 	*task
 	sink    Sink
 	group   *kafka.Group
+	commit  func(context.Context, []kafka.Commit) error // the group's
 	admin   *kafka.Admin
 	letters *letters
 	schemas *schemas
@@ -90,6 +91,7 @@ func (t *sinkTask) run(ctx context.Context, w *Worker) error {
 	if t.group, err = kafka.NewGroup(k, options, t.log); err != nil {
 		return err
 	}
+	t.commit = t.group.Commit
 	t.running(nil, t.lagging)
 	if err = t.group.Reach(ctx); err == nil {
 		err = t.poll(ctx)
