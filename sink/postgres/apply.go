@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // maxStages is how many staging tables a connection may have; one with more is replaced.
@@ -179,12 +180,18 @@ func (c *conn) copy(ctx context.Context, table string, set *columnSet, lines *li
 	if lines.group.binary {
 		sql += " (FORMAT binary)"
 	}
+	defer lines.stop()
 	_, err := c.PgConn().CopyFrom(ctx, lines, sql)
 	return err
 }
 
 // lines reads the rows that were not replaced. Those that follow each other are one run.
 type lines struct {
+	// CopyFrom reads in a goroutine of its own, which may outlive it when the connection is lost; the
+	// group is filled anew by then.
+	reading sync.Mutex
+	stopped bool
+
 	group *group
 	rows  []row  // still to be read
 	run   []byte // what is left of the current one
@@ -199,7 +206,19 @@ func newLines(g *group, from, to int) *lines {
 	return l
 }
 
+// stop makes all that is still asked for an error.
+func (l *lines) stop() {
+	l.reading.Lock()
+	defer l.reading.Unlock()
+	l.stopped = true
+}
+
 func (l *lines) Read(p []byte) (n int, err error) {
+	l.reading.Lock()
+	defer l.reading.Unlock()
+	if l.stopped {
+		return 0, io.ErrClosedPipe
+	}
 	for n < len(p) {
 		if len(l.run) == 0 && !l.next() {
 			if n == 0 {
