@@ -112,10 +112,13 @@ const sessionTimeout = 10 * time.Second
 // are at their end, one that was paused and goes on gets nothing. Kafka's default is half a second.
 const fetchWait = 50 * time.Millisecond
 
-// fetchMax is the most bytes in one fetch, unless the settings say otherwise: what a broker sends for
-// many partitions is here at once, and several times as large when it is decompressed. Kafka's
-// default is 50 MiB. It is still a megabyte of each partition where few have so much.
-const fetchMax = 8 << 20
+// What one fetch gets, unless the settings say otherwise: a broker's answer is here at once, and
+// several times as large when it is decompressed, before memory.max.bytes can pause anything. Kafka's
+// defaults are 50 MiB, and 1 MiB of a partition; half of that is enough to decode while more comes.
+const (
+	fetchMax     = 8 << 20
+	partitionMax = 512 << 10
+)
 
 // unset are Kafka's defaults, to know what somebody has set.
 var unset = func() (s kafka.Settings) { s.Defaults(); return s }()
@@ -140,6 +143,9 @@ func (w *Worker) groupOptions(c *Connector, task int) (kafka.Settings, kafka.Gro
 	}
 	if w.kafka.FetchMax == unset.FetchMax {
 		overrides["fetch.max.bytes"] = strconv.Itoa(fetchMax)
+	}
+	if w.kafka.PartitionMax == unset.PartitionMax {
+		overrides["max.partition.fetch.bytes"] = strconv.Itoa(partitionMax)
 	}
 	for key, value := range c.Consumer {
 		switch key {

@@ -3,6 +3,7 @@ package connect
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -11,7 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"connectd/config"
 	"connectd/kafka"
 )
 
@@ -138,29 +138,29 @@ func TestIntent(t *testing.T) {
 func TestSinkFetches(t *testing.T) {
 	for _, test := range []struct {
 		name      string
-		worker    kafka.Settings // what it says of fetch.max.wait.ms and fetch.max.bytes
+		worker    kafka.Consuming
 		connector map[string]string
-		wait      time.Duration
-		bytes     config.Size
+		want      string // fetch.max.wait.ms, fetch.max.bytes, max.partition.fetch.bytes
 	}{
-		{"not written", unset, nil, 50 * time.Millisecond, 8 << 20},
-		{"of the worker", kafka.Settings{Consuming: kafka.Consuming{FetchWait: 2 * time.Second, FetchMax: 1 << 20}}, nil, 2 * time.Second, 1 << 20},
-		{"of the connector", unset, map[string]string{"consumer.override.fetch.max.wait.ms": "700", "consumer.override.fetch.max.bytes": "3MiB"}, 700 * time.Millisecond, 3 << 20},
+		{"not written", unset.Consuming, nil, "50ms 8MiB 512KiB"},
+		{"of the worker", kafka.Consuming{FetchWait: 2 * time.Second, FetchMax: 1 << 20, PartitionMax: 2 << 20}, nil, "2s 1MiB 2MiB"},
+		{"of the connector", unset.Consuming, map[string]string{"consumer.override.fetch.max.wait.ms": "700", "consumer.override.fetch.max.bytes": "3MiB",
+			"consumer.override.max.partition.fetch.bytes": "4MiB"}, "700ms 3MiB 4MiB"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var s WorkerSettings
 			s.Defaults()
 			k := unset
 			k.Brokers = []string{"127.0.0.1:1"}
-			k.FetchWait, k.FetchMax = test.worker.FetchWait, test.worker.FetchMax
+			k.FetchWait, k.FetchMax, k.PartitionMax = test.worker.FetchWait, test.worker.FetchMax, test.worker.PartitionMax
 			settings := sinkOf()
 			maps.Copy(settings, test.connector)
-			got, _, err := NewWorker(&s, k, testLog(t)).groupOptions(load(t, testPlugins(nil, newMemory()), "to-memory", settings), 0)
+			o, _, err := NewWorker(&s, k, testLog(t)).groupOptions(load(t, testPlugins(nil, newMemory()), "to-memory", settings), 0)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got.FetchWait != test.wait || got.FetchMax != test.bytes {
-				t.Errorf("got %s and %d bytes, want %s and %d", got.FetchWait, got.FetchMax, test.wait, test.bytes)
+			if got := fmt.Sprint(o.FetchWait, o.FetchMax, o.PartitionMax); got != test.want {
+				t.Errorf("got %s, want %s", got, test.want)
 			}
 		})
 	}

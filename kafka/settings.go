@@ -41,9 +41,9 @@ type Producing struct {
 // Consuming is what is configured with Kafka's consumer properties.
 type Consuming struct {
 	FetchMin       config.Size   `yaml:"fetch.min.bytes" doc:"bytes that a broker gathers before it answers a fetch"`
-	FetchMax       config.Size   `yaml:"fetch.max.bytes" doc:"most bytes in one fetch answer"`
-	PartitionMax   config.Size   `yaml:"max.partition.fetch.bytes" doc:"most bytes of one partition in one fetch answer"`
-	FetchWait      time.Duration `yaml:"fetch.max.wait.ms" doc:"longest time that a broker gathers before it answers a fetch"`
+	FetchMax       config.Size   `yaml:"fetch.max.bytes" doc:"most bytes in one fetch answer; sinks take 8MiB where this is left at its default"`
+	PartitionMax   config.Size   `yaml:"max.partition.fetch.bytes" doc:"most bytes of one partition in one fetch answer; sinks take 512KiB where this is left at its default"`
+	FetchWait      time.Duration `yaml:"fetch.max.wait.ms" doc:"longest time that a broker gathers before it answers a fetch; sinks take 50 where this is left at its default"`
 	MaxPoll        int           `yaml:"max.poll.records" doc:"most records that are handed over at once"`
 	Isolation      string        `yaml:"isolation.level" values:"read_uncommitted,read_committed" doc:"whether records of open and aborted transactions are read"`
 	Reset          string        `yaml:"auto.offset.reset" values:"earliest,latest,none" doc:"where to start a partition without a committed offset; none fails the task"`
