@@ -88,7 +88,7 @@ func (p *partition) flushed(end int64) {
 	p.next = max(p.next, end)
 	p.durable.Store(end)
 	p.owed = end > p.known
-	p.task.count.flushed(&p.tally, &p.times, time.Now())
+	p.task.count.flushed(p.id, &p.tally, &p.times, time.Now())
 	p.inbox.give(p.tally.held)
 	p.task.budget.give(p, p.tally.held)
 	p.tally, p.asked = rangeTally{}, false
