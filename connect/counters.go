@@ -22,6 +22,8 @@ type counters struct {
 	lastRecord   atomic.Int64 // when the newest record arrived where it goes, ms since 1970; 0 for never
 	sourceTime   atomic.Int64 // the time of that record at its origin, ms since 1970; 0 when unknown
 
+	partitions partitionCounts // of a sink
+
 	latency Histogram // from a record's time to its arrival
 	recent  recent    // the same of the last seconds
 	flush   Histogram // of a sink's flushes

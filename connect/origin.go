@@ -76,13 +76,14 @@ func (o *originTimes) of(r *record.Record) int64 {
 
 func (o *originTimes) reset() { o.runs = o.runs[:0] }
 
-// flushed counts a range that is durable in the target.
-func (c *counters) flushed(t *rangeTally, o *originTimes, now time.Time) {
+// flushed counts a range of p that is durable in the target.
+func (c *counters) flushed(p record.Partition, t *rangeTally, o *originTimes, now time.Time) {
 	c.read.Add(t.consumed)
 	c.written.Add(t.written)
 	c.bytes.Add(t.bytes)
 	c.filtered.Add(t.filtered)
 	c.failed.Add(t.failed)
 	c.deadLettered.Add(t.dead)
+	c.partitions.add(p, t)
 	c.arrived(t.consumed, o, now)
 }

@@ -103,7 +103,7 @@ func (p *partition) flushed(end int64) {
 	p.next = max(p.next, end)
 	p.durable.Store(end)
 	p.owed = end > p.known
-	p.task.count.flushed(&p.tally, &p.times, time.Now())
+	p.task.count.flushed(p.id, &p.tally, &p.times, time.Now())
 	select {
 	case <-p.early: // asked for while this flush went on: it was the answer
 	default:

@@ -350,7 +350,11 @@ func (t *sinkTask) revoked(ctx context.Context, ps []record.Partition) {
 
 // lost ends the partitions at once: they may be another member's already.
 func (t *sinkTask) lost(ctx context.Context, ps []record.Partition) {
-	t.release(t.remove(ps), 0)
+	gone := t.remove(ps)
+	if len(gone) > 0 {
+		t.log.Warn("partitions are lost: the group has gone on without this member; what was not durable is another one's", "partitions", len(gone))
+	}
+	t.release(gone, 0)
 }
 
 // remove takes partitions out of the task.

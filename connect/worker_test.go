@@ -108,6 +108,31 @@ func TestMetrics(t *testing.T) {
 		all := w.Status()
 		return len(all[0].Tasks) == 1 && all[0].Tasks[0].Written == 10 && len(all[1].Tasks) == 1 && all[1].Tasks[0].Written == 10
 	})
+	found := gathered(t, registry)
+	for name, want := range map[string]float64{
+		"connectd_records_written_total numbers 0":         10,
+		"connectd_records_read_total to-memory 0":          10,
+		"connectd_latency_seconds to-memory 0":             10,
+		"connectd_sink_lag_records to-memory 0":            0,
+		"connectd_connector_state numbers RUNNING":         1,
+		"connectd_connector_state broken RUNNING":          0,
+		"connectd_connector_state broken FAILED":           1,
+		"connectd_task_state numbers RUNNING 0":            1,
+		"connectd_task_state numbers FAILED 0":             0,
+		"connectd_sink_flush_duration_seconds to-memory 0": found["connectd_sink_flush_duration_seconds to-memory 0"],
+	} {
+		if got, ok := found[name]; !ok || got != want {
+			t.Errorf("%s is %v (%v), want %v", name, got, ok, want)
+		}
+	}
+	if found["connectd_sink_flush_duration_seconds to-memory 0"] < 1 {
+		t.Error("no flush was measured")
+	}
+}
+
+// gathered are the metrics as a scrape sees them, by name and labels.
+func gathered(t *testing.T, registry *prometheus.Registry) map[string]float64 {
+	t.Helper()
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -129,23 +154,5 @@ func TestMetrics(t *testing.T) {
 			}
 		}
 	}
-	for name, want := range map[string]float64{
-		"connectd_records_written_total numbers 0":         10,
-		"connectd_records_read_total to-memory 0":          10,
-		"connectd_latency_seconds to-memory 0":             10,
-		"connectd_sink_lag_records to-memory 0":            0,
-		"connectd_connector_state numbers RUNNING":         1,
-		"connectd_connector_state broken RUNNING":          0,
-		"connectd_connector_state broken FAILED":           1,
-		"connectd_task_state numbers RUNNING 0":            1,
-		"connectd_task_state numbers FAILED 0":             0,
-		"connectd_sink_flush_duration_seconds to-memory 0": found["connectd_sink_flush_duration_seconds to-memory 0"],
-	} {
-		if got, ok := found[name]; !ok || got != want {
-			t.Errorf("%s is %v (%v), want %v", name, got, ok, want)
-		}
-	}
-	if found["connectd_sink_flush_duration_seconds to-memory 0"] < 1 {
-		t.Error("no flush was measured")
-	}
+	return found
 }
