@@ -1,6 +1,7 @@
 package connect
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -10,6 +11,8 @@ import (
 // counters are the figures of one task. They are kept over its restarts, and written once a
 // batch, not once a record.
 type counters struct {
+	whole sync.Mutex // held while a batch or a range is counted: nobody sees half of one
+
 	read         atomic.Int64 // records sent by the source, or read from Kafka
 	written      atomic.Int64 // records acknowledged by Kafka, or durable in the target
 	bytes        atomic.Int64 // keys and values of them
@@ -32,6 +35,8 @@ type counters struct {
 // settled counts batches that are durable with their offsets.
 func (c *counters) settled(s *settlement, now time.Time) {
 	t := &s.tally
+	c.whole.Lock()
+	defer c.whole.Unlock()
 	c.read.Add(t.read)
 	c.written.Add(t.read - t.filtered - t.failed)
 	c.bytes.Add(t.bytes)

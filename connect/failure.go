@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"connectd/connect/deadletter"
 	"connectd/convert"
 	"connectd/kafka"
 	"connectd/record"
@@ -85,17 +86,16 @@ type letter struct {
 	headers           []kafka.Header // of the record itself
 }
 
-const errorHeaderPrefix = "__connect.errors."
-
-// message is the dead letter of a record that failed with f.
+// message is the dead letter of a record that failed with f. Its offset is the record's, for the
+// caller.
 func (l *letter) message(p *policy, f *failure) kafka.Message {
-	m := kafka.Message{Topic: p.deadLetters, Partition: -1, Timestamp: record.NoTimestamp, Key: l.key, Value: l.value}
+	m := kafka.Message{Topic: p.deadLetters, Partition: kafka.ByKey, Offset: l.offset, Timestamp: record.NoTimestamp, Key: l.key, Value: l.value}
 	m.Headers = append(m.Headers, l.headers...)
 	if !p.context {
 		return m
 	}
 	add := func(name, value string) {
-		m.Headers = append(m.Headers, kafka.Header{Name: errorHeaderPrefix + name, Value: []byte(value)})
+		m.Headers = append(m.Headers, kafka.Header{Name: deadletter.HeaderPrefix + name, Value: []byte(value)})
 	}
 	add("topic", l.topic)
 	if l.offset >= 0 {

@@ -25,7 +25,7 @@ func TestSinkAccountsForEachPartition(t *testing.T) {
 	labels := []string{" to-memory 0 0 numbers", " to-memory 1 0 numbers", " to-memory 2 0 numbers"} // by the labels' names
 	read := 0.0
 	until(t, "all records", func() bool {
-		found := gathered(t, registry)
+		found := scraped(t, registry)
 		read = 0
 		for _, l := range labels {
 			of := func(name string) float64 { return found["connectd_partition_"+name+"_total"+l] }
@@ -36,7 +36,7 @@ func TestSinkAccountsForEachPartition(t *testing.T) {
 		}
 		return read == 300
 	})
-	found := gathered(t, registry)
+	found := scraped(t, registry)
 	for _, l := range labels {
 		if found["connectd_partition_errors_total"+l] < 1 || found["connectd_partition_records_filtered_total"+l] < 1 || found["connectd_partition_records_written_total"+l] < 1 {
 			t.Errorf("partition%s has nothing written, filtered or left out", l)

@@ -78,6 +78,8 @@ func (o *originTimes) reset() { o.runs = o.runs[:0] }
 
 // flushed counts a range of p that is durable in the target.
 func (c *counters) flushed(p record.Partition, t *rangeTally, o *originTimes, now time.Time) {
+	c.whole.Lock()
+	defer c.whole.Unlock()
 	c.read.Add(t.consumed)
 	c.written.Add(t.written)
 	c.bytes.Add(t.bytes)

@@ -53,6 +53,7 @@ type partition struct {
 	refused     map[int64]error // records of the range that the target has refused
 	tally       rangeTally
 	letters     []kafka.Message
+	lettered    map[int64]bool // records of the range whose letters are durable, perhaps since an earlier try
 
 	linger, settle *time.Timer
 	backoff        backoff

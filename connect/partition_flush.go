@@ -63,6 +63,12 @@ func (p *partition) sendLetters(ctx context.Context) error {
 		return fmt.Errorf("write dead letters: %w", err)
 	}
 	fault.Point("sink.letters")
+	if p.lettered == nil {
+		p.lettered = map[int64]bool{}
+	}
+	for i := range p.letters {
+		p.lettered[p.letters[i].Offset] = true
+	}
 	p.letters = nil
 	return nil
 }
@@ -113,6 +119,7 @@ func (p *partition) flushed(end int64) {
 	p.tally, p.asked = rangeTally{}, false
 	p.times.reset()
 	clear(p.refused)
+	clear(p.lettered)
 	if !p.failing.IsZero() {
 		p.failing = time.Time{}
 		p.backoff.reset()

@@ -281,12 +281,15 @@ func (p *partition) leaveOut(m *kafka.Message, f *failure) error {
 	if p.task.letters == nil {
 		return nil
 	}
+	p.tally.dead++
+	if p.lettered[m.Offset] {
+		return nil
+	}
 	l := letter{
 		connector: p.task.connector.Name, task: p.task.task.id,
 		topic: m.Topic, partition: int64(m.Partition), offset: m.Offset,
 		key: m.Key, value: m.Value, headers: m.Headers,
 	}
 	p.letters = append(p.letters, l.message(policy, f))
-	p.tally.dead++
 	return nil
 }

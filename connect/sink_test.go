@@ -324,6 +324,22 @@ func TestSinkFailedRecord(t *testing.T) {
 			t.Errorf("retries %d, degraded %v: a refused record is not an outage", s.Retries, s.Degraded)
 		}
 	})
+	t.Run("one dead letter, however often the range is tried", func(t *testing.T) {
+		k := testKafka(t)
+		fill(t, k, "numbers", 1, 0, 20)
+		store := newMemory()
+		store.refusing = 2
+		w := testWorker(t, k)
+		w.Add(load(t, testPlugins(nil, store), "to-memory", sinkOf("reject", "5", "refuse", "7", "errors.retry.delay.max.ms", "1", "errors.tolerance", "all", "errors.deadletterqueue.topic.name", "dead")))
+		start(t, w)
+		until(t, "the rows", func() bool { return taskState(w).Read == 20 })
+		if got := letterOffsets(readTopic(t, k, "dead")); len(got) != 2 || got["numbers-0@5"] != 1 || got["numbers-0@7"] != 1 {
+			t.Errorf("dead letters of %v, want one of offset 5 and one of offset 7", got)
+		}
+		if s := taskState(w); s.DeadLettered != 2 || s.Written != 18 {
+			t.Errorf("dead-lettered %d, written %d; want 2, 18", s.DeadLettered, s.Written)
+		}
+	})
 	t.Run("dead letter", func(t *testing.T) {
 		k := testKafka(t)
 		fill(t, k, "numbers", 1, 0, 20)

@@ -202,8 +202,10 @@ func (t *task) status() TaskStatus {
 
 	c := &t.count
 	s.Restarts = c.restarts.Load()
+	c.whole.Lock()
 	s.Read, s.Written, s.Bytes = c.read.Load(), c.written.Load(), c.bytes.Load()
 	s.Filtered, s.Failed, s.DeadLettered = c.filtered.Load(), c.failed.Load(), c.deadLettered.Load()
+	c.whole.Unlock()
 	s.Batches, s.Retries = c.batches.Load(), c.retries.Load()
 	s.Latency, s.Recent = &c.latency, c.recent.histogram(time.Now())
 	s.LagRecords = -1

@@ -108,7 +108,7 @@ func TestMetrics(t *testing.T) {
 		all := w.Status()
 		return len(all[0].Tasks) == 1 && all[0].Tasks[0].Written == 10 && len(all[1].Tasks) == 1 && all[1].Tasks[0].Written == 10
 	})
-	found := gathered(t, registry)
+	found := scraped(t, registry)
 	for name, want := range map[string]float64{
 		"connectd_records_written_total numbers 0":         10,
 		"connectd_records_read_total to-memory 0":          10,
@@ -128,31 +128,4 @@ func TestMetrics(t *testing.T) {
 	if found["connectd_sink_flush_duration_seconds to-memory 0"] < 1 {
 		t.Error("no flush was measured")
 	}
-}
-
-// gathered are the metrics as a scrape sees them, by name and labels.
-func gathered(t *testing.T, registry *prometheus.Registry) map[string]float64 {
-	t.Helper()
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := map[string]float64{}
-	for _, f := range families {
-		for _, m := range f.Metric {
-			name := f.GetName()
-			for _, l := range m.Label {
-				name += " " + l.GetValue()
-			}
-			switch {
-			case m.Counter != nil:
-				found[name] = m.Counter.GetValue()
-			case m.Gauge != nil:
-				found[name] = m.Gauge.GetValue()
-			case m.Histogram != nil:
-				found[name] = float64(m.Histogram.GetSampleCount())
-			}
-		}
-	}
-	return found
 }

@@ -55,7 +55,8 @@ Kafka Connect's JSON, with the class and property names of Debezium and Kafka Co
   connectd run conf.d/ extra.json       run those of a directory and a file
   connectd list                         show the classes of connectors, transforms and converters
   connectd list postgres-source         show every key of one of them
-  connectd snapshot start shop public.a read a table again while its connector runs`,
+  connectd snapshot start shop public.a read a table again while its connector runs
+  connectd dlq list connectors.yaml     show why records were left out, to send them again later`,
 		Args:          someArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors: true,
@@ -66,7 +67,7 @@ Kafka Connect's JSON, with the class and property names of Debezium and Kafka Co
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(runCommand(), validateCommand(), doctorCommand(), migrateCommand(), listCommand(), snapshotCommand(), versionCommand(), referenceCommand())
+	root.AddCommand(runCommand(), validateCommand(), doctorCommand(), migrateCommand(), listCommand(), snapshotCommand(), dlqCommand(), versionCommand(), referenceCommand())
 	return root
 }
 
