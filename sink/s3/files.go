@@ -5,7 +5,6 @@ import (
 	"io"
 	"strconv"
 
-	"connectd/convert"
 	"connectd/record"
 	"connectd/sink/s3/format"
 )
@@ -75,9 +74,7 @@ func (o *files) print(s *record.Schema) uint64 {
 	p, ok := o.prints[s]
 	if !ok {
 		h := fnv.New64a()
-		if !convert.Untyped(s) { // values that describe themselves share a file
-			describe(h, s)
-		}
+		describe(h, s)
 		if len(o.prints) >= mostPrints {
 			clear(o.prints)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"connectd/convert"
 	"connectd/record"
 )
 
@@ -19,8 +20,8 @@ type Encoder interface {
 	Close() error
 }
 
-// New is the encoder of one object, which writes to out. schema is that of all values of the object
-// when OneSchema says so, and nil otherwise.
+// New is the encoder of one object, which writes to out. schema is what Binding says of all its
+// values.
 func New(c *Config, schema *record.Schema, out io.Writer) (Encoder, error) {
 	switch c.kind() {
 	case "jsonl":
@@ -37,13 +38,18 @@ func New(c *Config, schema *record.Schema, out io.Writer) (Encoder, error) {
 	return nil, fmt.Errorf("format.class: %s has no encoder", c.Format)
 }
 
-// OneSchema says whether an object holds values of one schema only. All values without a schema are
-// of one.
-func (c *Config) OneSchema() bool { return c.kind() == "avro" }
+// Binding is the schema that an object is bound to which holds a value of s: nil where the format
+// takes values of any, and where s was made from the value itself.
+func (c *Config) Binding(s *record.Schema) *record.Schema {
+	if c.kind() != "avro" || s == nil || convert.Untyped(s) {
+		return nil
+	}
+	return s
+}
 
 // compression is what an object as a whole is compressed with; formats of blocks compress these.
 func (c *Config) compression() string {
-	if c.OneSchema() {
+	if c.kind() == "avro" {
 		return "none"
 	}
 	return c.Compression
