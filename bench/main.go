@@ -19,7 +19,7 @@ import (
 
 func main() {
 	var o options
-	only := flag.String("only", "", "comma list of measurements: start, snapshot, drain, transaction, restart, latency, csv, jsonl, api, clickhouse, postgres-append, postgres-upsert, s3")
+	only := flag.String("only", "", "comma list of measurements: start, snapshot, drain, transaction, restart, latency, csv, jsonl, api, clickhouse, postgres-append, postgres-upsert, s3, s3-parquet")
 	flag.IntVar(&o.rows, "rows", 500_000, "rows and events of one measurement")
 	flag.IntVar(&o.seconds, "seconds", 20, "length of the latency measurement")
 	flag.StringVar(&o.out, "out", "bench/results.json", "file for the results")

@@ -52,6 +52,7 @@ var measurements = []measurement{
 	{"postgres-append", measurePostgres(false)},
 	{"postgres-upsert", measurePostgres(true)},
 	{"s3", measureS3},
+	{"s3-parquet", measureParquet},
 }
 
 // run measures one after the other. One that fails is a line of the table too.

@@ -24,6 +24,9 @@ type writer struct {
 	spool    spool
 	opened   time.Time
 
+	// last is the schema of the record before, and binding what its object is bound to.
+	last, binding *record.Schema
+
 	// seen are the objects of the records that the runtime has asked about, for
 	// partitioner.max.open.files.
 	seen map[fileKey]bool
@@ -125,7 +128,10 @@ func (w *writer) file(r *record.Record) (*file, error) {
 
 // schema is what r's object is bound to, nil for no schema.
 func (w *writer) schema(r *record.Record) *record.Schema {
-	return w.sink.cfg.Binding(r.Value.Schema)
+	if r.Value.Schema != w.last {
+		w.last, w.binding = r.Value.Schema, w.sink.cfg.Binding(r.Value.Schema)
+	}
+	return w.binding
 }
 
 // What the open objects of a partition may hold in memory, few or many partitions: more is moved to

@@ -9,7 +9,6 @@ import (
 	twmb "github.com/twmb/avro"
 	"github.com/twmb/avro/ocf"
 
-	"connectd/convert"
 	"connectd/convert/avro"
 	"connectd/record"
 )
@@ -46,7 +45,7 @@ type avroFile struct {
 
 func newAvro(c *Config, schema *record.Schema, out io.Writer) (*avroFile, error) {
 	a := &avroFile{
-		out: out, codec: avroCodec(c.Avro.Codec), untyped: schema == nil || convert.Untyped(schema), shapes: map[*record.Schema]*avro.Mapping{},
+		out: out, codec: avroCodec(c.Avro.Codec), untyped: schema == nil, shapes: map[*record.Schema]*avro.Mapping{},
 		options: avro.Options{Metadata: c.Avro.Metadata, Enhanced: c.Avro.Enhanced, Scrub: c.Avro.Scrub, OptionalMapKeys: c.Avro.OptionalMapKeys},
 	}
 	if !a.untyped && schema.Optional && schema.Type == record.StructType {

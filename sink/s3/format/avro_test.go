@@ -80,7 +80,7 @@ func TestAvro(t *testing.T) {
 			if !strings.HasPrefix(string(meta["avro.schema"]), `{"type":"record","name":"Order","namespace":"shop"`) {
 				t.Errorf("the schema is %s", meta["avro.schema"])
 			}
-			if cfg.Extension() != ".avro" || NewCompressors(cfg).Codec() != nil {
+			if cfg.Extension() != ".avro" || NewCompressors(cfg).Codec() != nil || cfg.Binding(order) != order {
 				t.Errorf("keys end with %s; gzip, the default, is around the file", cfg.Extension())
 			}
 		})
@@ -92,7 +92,7 @@ func TestAvroWithoutSchema(t *testing.T) {
 	cfg := Defaults()
 	cfg.Format = "avro"
 	a, b := shaped("a"), shaped("b")
-	got, meta := datums(t, encode(t, &cfg, a.Schema, record.Record{Value: a}, record.Record{Value: b}, record.Record{Value: a}, record.Record{}))
+	got, meta := datums(t, encode(t, &cfg, cfg.Binding(a.Schema), record.Record{Value: a}, record.Record{Value: b}, record.Record{Value: a}, record.Record{}))
 	if len(got) != 4 || !strings.Contains(string(meta["avro.schema"]), `"name":"Anything"`) {
 		t.Fatalf("got %v of the schema %s", got, meta["avro.schema"])
 	}

@@ -176,7 +176,7 @@ func TestNoAllocations(t *testing.T) {
 		if format == "avro" {
 			b.Records = b.Records[:1] // a file has one schema
 		}
-		e, err := New(&cfg, typed.Schema, io.Discard)
+		e, err := New(&cfg, cfg.Binding(typed.Schema), io.Discard)
 		if err != nil {
 			t.Fatal(err)
 		}
