@@ -1,5 +1,5 @@
 // Package fault lets the crash tests end the process at a named step of a delivery protocol, as
-// kill -9 would. Without CONNECTD_FAULT in the environment a point costs one comparison.
+// kill -9 would, or freeze it there. Without CONNECTD_FAULT in the environment a point costs one comparison.
 package fault
 
 import (
@@ -14,9 +14,11 @@ import (
 var (
 	armed string
 	left  atomic.Int64
+	with  = syscall.SIGKILL // so that no deferred call or drain runs
 )
 
-// CONNECTD_FAULT=step or step:n kills the process at the n-th pass (from 1) of the step.
+// CONNECTD_FAULT=step or step:n kills the process at the n-th pass (from 1) of the step; with
+// CONNECTD_FAULT_SIGNAL=STOP it is stopped there until SIGCONT.
 func init() {
 	step, n, _ := strings.Cut(os.Getenv("CONNECTD_FAULT"), ":")
 	armed = step
@@ -24,9 +26,12 @@ func init() {
 	if v, err := strconv.Atoi(n); err == nil {
 		left.Store(int64(v))
 	}
+	if os.Getenv("CONNECTD_FAULT_SIGNAL") == "STOP" {
+		with = syscall.SIGSTOP
+	}
 }
 
-// Point dies here when the step is armed. The steps, in the order of the protocols:
+// Point dies, or stands still, when the step is armed. The steps, in the order of the protocols:
 //
 //	source.produced        records acknowledged, offset not yet written
 //	source.offset          offset durable, upstream not yet told
@@ -44,7 +49,8 @@ func Point(step string) {
 	if armed == "" || armed != step || left.Add(-1) != 0 {
 		return
 	}
-	// SIGKILL, so that no deferred call or drain runs.
-	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-	select {}
+	_ = syscall.Kill(os.Getpid(), with)
+	if with == syscall.SIGKILL {
+		select {}
+	}
 }

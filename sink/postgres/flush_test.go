@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"connectd/connect"
 	"connectd/record"
@@ -51,6 +52,37 @@ func TestReplacedOwnerWaitsForTheClaim(t *testing.T) {
 		t.Errorf("got %v, want %v", err, connect.ErrFenced)
 	}
 	g.want("SELECT * FROM orders", "")
+}
+
+// TestOwnerThatStandsStill has the replaced owner stop in the middle of its transaction: its successor
+// does not wait for it to wake up, and the late commit writes nothing.
+func TestOwnerThatStandsStill(t *testing.T) {
+	defer func(was time.Duration) { claimPatience = was }(claimPatience)
+	claimPatience = 100 * time.Millisecond
+	g := newTarget(t)
+	g.exec("CREATE TABLE orders (id int PRIMARY KEY, name text)")
+	s := g.sink(upsert)
+	zombie := g.open(s)
+	zombie.put(order(1, "first"))
+	frozen, err := s.pool.acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.pool.release(frozen)
+	if _, err := frozen.Exec(t.Context(), "BEGIN; UPDATE _connectd_offsets SET next_offset = 2 WHERE next_offset = 1; INSERT INTO orders VALUES (2, 'zombie')"); err != nil {
+		t.Fatal(err)
+	}
+	owner := g.open(g.sink(upsert)) // claims
+	if _, err := frozen.Exec(t.Context(), "COMMIT"); err == nil {
+		t.Error("the late commit was accepted")
+	}
+	zombie.write(order(2, "zombie"))
+	if err := zombie.tryFlush(); !errors.Is(err, connect.ErrFenced) {
+		t.Errorf("got %v, want %v", err, connect.ErrFenced)
+	}
+	owner.from, owner.next = 1, 1
+	owner.put(order(2, "owner"))
+	g.want("SELECT * FROM orders ORDER BY id", `{"id": 1, "name": "first"}`+"\n"+`{"id": 2, "name": "owner"}`)
 }
 
 // awaitBlocked waits until a session waits for a lock.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"connectd/connect"
 	"connectd/record"
@@ -39,12 +41,49 @@ func createOffsets(ctx context.Context, c *conn, table name) error {
 	return err
 }
 
+// claimPatience is how long a claim waits for the flush of an earlier owner, which holds the row. A
+// variable for the tests.
+var claimPatience = 10 * time.Second
+
 // claim fences earlier owners. next is where the rows in the tables end; ok is false when
 // nothing has been written yet. of is the id of the topic that next counts in: that of the first
 // claim that knew it.
+//
+// An earlier owner that stands still in the middle of its transaction (a suspended machine) would
+// hold the row for as long as that lasts. It has lost the partition, so its session is ended, and
+// the transaction with it.
 func (p *position) claim(ctx context.Context, c *conn, topicID string) (next int64, ok bool, of string, err error) {
+	next, ok, of, err = p.tryClaim(ctx, c, topicID)
+	var e *pgconn.PgError
+	if !errors.As(err, &e) || e.Code != lockNotAvailable {
+		return next, ok, of, err
+	}
+	_, err = c.Exec(ctx, `SELECT pg_terminate_backend(a.pid) FROM `+p.table.String()+` o JOIN pg_stat_activity a ON a.backend_xid = o.xmax
+		WHERE o.connector = $1 AND o.topic = $2 AND o.partition = $3 AND a.pid <> pg_backend_pid()`, p.connector, p.partition.Topic, p.partition.ID)
+	if err != nil {
+		return 0, false, "", fmt.Errorf("end the session of an earlier owner that stands still: %w", err)
+	}
+	return p.tryClaim(ctx, c, topicID)
+}
+
+// tryClaim is one claim, which waits for the row for as long as claimPatience.
+func (p *position) tryClaim(ctx context.Context, c *conn, topicID string) (next int64, ok bool, of string, err error) {
+	tx, err := c.BeginTx(ctx, readCommitted)
+	if err != nil {
+		return 0, false, "", err
+	}
+	if _, err = tx.Exec(ctx, fmt.Sprintf("SET LOCAL lock_timeout = %d", claimPatience.Milliseconds())); err == nil {
+		next, ok, of, err = p.claimRow(ctx, tx, topicID)
+	}
+	if err != nil {
+		return 0, false, "", rolledBack(ctx, tx, err)
+	}
+	return next, ok, of, tx.Commit(ctx)
+}
+
+func (p *position) claimRow(ctx context.Context, tx pgx.Tx, topicID string) (next int64, ok bool, of string, err error) {
 	var known *int64
-	err = c.QueryRow(ctx, `INSERT INTO `+p.table.String()+` AS o (connector, topic, topic_id, partition, epoch, updated_at)
+	err = tx.QueryRow(ctx, `INSERT INTO `+p.table.String()+` AS o (connector, topic, topic_id, partition, epoch, updated_at)
 		VALUES ($1, $2, $3, $4, 1, now())
 		ON CONFLICT (connector, topic, partition) DO UPDATE SET epoch = o.epoch + 1, updated_at = now(),
 			topic_id = CASE WHEN o.topic_id = '' THEN EXCLUDED.topic_id ELSE o.topic_id END
