@@ -29,6 +29,7 @@ func TestZombie(t *testing.T) {
 	}})
 	for _, protocol := range []string{"classic", "consumer"} {
 		t.Run(protocol, func(t *testing.T) {
+			t.Parallel() // most of it is waiting for sessions to end
 			z := newZombies(t, broker, protocol)
 			frozen, other := newDaemon(t, z.config()), newDaemon(t, z.config())
 			other.start()
