@@ -84,6 +84,7 @@ func StartKafka(ctx context.Context, dir string, o KafkaOptions) (*Kafka, error)
 		"broker.heartbeat.interval.ms":     "400",
 		"group.initial.rebalance.delay.ms": "0",
 		"log.cleaner.dedupe.buffer.size":   "8388608",
+		"log.retention.ms":                 "-1", // the records of tests are as old as they like
 	}
 	maps.Copy(all, o.Properties)
 	if err := errors.Join(
