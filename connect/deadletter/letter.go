@@ -45,17 +45,18 @@ func (p Place) String() string { return p.Partition.String() + "@" + strconv.For
 
 // ParsePlace reads what Place.String writes.
 func ParsePlace(text string) (p Place, err error) {
+	wrong := fmt.Errorf("%q is not the place of a record; write TOPIC-PARTITION@OFFSET, such as dead-letters-0@17", text)
 	at := strings.LastIndexByte(text, '@')
 	dash := strings.LastIndexByte(text[:max(at, 0)], '-')
 	if at < 0 || dash < 1 {
-		return p, fmt.Errorf("%q is not the place of a record; write TOPIC-PARTITION@OFFSET, such as dead-letters-0@17", text)
+		return p, wrong
 	}
 	id, err := strconv.ParseInt(text[dash+1:at], 10, 32)
 	if err == nil {
 		p.Offset, err = strconv.ParseInt(text[at+1:], 10, 64)
 	}
 	if err != nil || id < 0 || p.Offset < 0 {
-		return p, fmt.Errorf("%q is not the place of a record; write TOPIC-PARTITION@OFFSET, such as dead-letters-0@17", text)
+		return p, wrong
 	}
 	p.Partition = record.Partition{Topic: text[:dash], ID: int32(id)}
 	return p, nil
