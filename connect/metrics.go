@@ -119,7 +119,7 @@ func collect(out chan<- prometheus.Metric, s *supervised, t *task) {
 	out <- t.count.latency.metric(latencyMetric, "From the time of a record at its origin until it arrived: was acknowledged by Kafka, or durable in the target.", labels)
 	if s.kind == SinkKind {
 		out <- t.count.flush.metric(flushMetric, "How long the target took for a flush.", labels)
-		t.count.partitions.collect(out, labels)
+		t.count.collectPartitions(out, labels)
 	}
 	if status.Progress != nil {
 		status.Progress.collect(out, labels)

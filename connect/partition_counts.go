@@ -4,7 +4,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -12,27 +11,22 @@ import (
 )
 
 // partitionCounts are what became of the records of each partition that a sink's task has had. They
-// move once a range, all figures together: a reader never sees records that are read and not
-// accounted for.
-type partitionCounts struct {
-	mu  sync.Mutex
-	all map[record.Partition]rangeTally
-}
+// move once a range, under the lock of the task's counters: a reader never sees records that are read
+// and not accounted for.
+type partitionCounts map[record.Partition]rangeTally
 
 // add counts a range of p that is durable.
 func (c *partitionCounts) add(p record.Partition, t *rangeTally) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.all == nil {
-		c.all = map[record.Partition]rangeTally{}
+	if *c == nil {
+		*c = partitionCounts{}
 	}
-	sum := c.all[p]
+	sum := (*c)[p]
 	sum.consumed += t.consumed
 	sum.written += t.written
 	sum.filtered += t.filtered
 	sum.failed += t.failed
 	sum.dead += t.dead
-	c.all[p] = sum
+	(*c)[p] = sum
 }
 
 // partitionMetrics are the figures of each partition: read is written + filtered + errors.
@@ -47,11 +41,11 @@ var partitionMetrics = []struct {
 	{"connectd_partition_dlq_records_total", "The dead letters of those.", func(t *rangeTally) int64 { return t.dead }},
 }
 
-// collect sends the figures of all partitions.
-func (c *partitionCounts) collect(out chan<- prometheus.Metric, labels []string) {
-	c.mu.Lock()
-	all := maps.Clone(c.all)
-	c.mu.Unlock()
+// collectPartitions sends the figures of all partitions.
+func (c *counters) collectPartitions(out chan<- prometheus.Metric, labels []string) {
+	c.whole.Lock()
+	all := maps.Clone(c.partitions)
+	c.whole.Unlock()
 	for _, m := range partitionMetrics {
 		desc := prometheus.NewDesc(m.name, m.help, append(slices.Clone(taskLabels), "topic", "partition"), nil)
 		for p, t := range all {
