@@ -6,20 +6,12 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"connectd/kafka"
 )
 
 // positions says where each topic ends and how far each sink's group is, for a target that stays
 // behind: whether it is the source that sends nothing, or a sink that takes nothing.
 func (w *world) positions() string {
-	settings := kafka.Settings{}
-	settings.Defaults()
-	settings.Brokers = []string{w.kafka.Brokers}
-	admin, err := kafka.NewAdmin(settings)
-	if err != nil {
-		return err.Error()
-	}
+	admin := w.admin()
 	defer admin.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()

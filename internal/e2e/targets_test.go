@@ -199,13 +199,7 @@ func (w *world) lines(ctx context.Context, t *compare.Table) []compare.Line {
 // offsetsOnce fails the test unless the bucket holds every offset of every topic exactly once.
 func (w *world) offsetsOnce() {
 	w.t.Helper()
-	settings := kafka.Settings{}
-	settings.Defaults()
-	settings.Brokers = []string{w.kafka.Brokers}
-	admin, err := kafka.NewAdmin(settings)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	admin := w.admin()
 	defer admin.Close()
 	for _, t := range tables {
 		topic := fmt.Sprintf("cdc.%s.public.%s", w.prefix, t.Name)
@@ -227,6 +221,19 @@ func (w *world) offsetsOnce() {
 			}
 		}
 	}
+}
+
+// admin is a client of the broker.
+func (w *world) admin() *kafka.Admin {
+	w.t.Helper()
+	settings := kafka.Settings{}
+	settings.Defaults()
+	settings.Brokers = []string{w.kafka.Brokers}
+	admin, err := kafka.NewAdmin(settings)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return admin
 }
 
 // topicPrefix is where the objects of a table's topic are.
