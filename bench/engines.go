@@ -55,7 +55,11 @@ func startEngines(ctx context.Context) (_ *engines, err error) {
 	}
 	e.settings.Defaults()
 	e.settings.Brokers = strings.Split(e.kafka.Brokers, ",")
-	e.admin, err = kafka.NewAdmin(e.settings)
+	if e.admin, err = kafka.NewAdmin(e.settings); err != nil {
+		return nil, err
+	}
+	// A cluster makes the topic of its groups once in its life, with the first one that asks.
+	_, err = e.admin.GroupOffsets(ctx, "none")
 	return e, err
 }
 

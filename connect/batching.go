@@ -30,13 +30,13 @@ type Batcher interface {
 
 // adopt takes over what the sink's own settings say about batching.
 func (s *sinkSettings) adopt(own config.Settings, written *config.Section) {
-	b, ok := own.(Batcher)
-	if !ok {
-		return
-	}
 	is := func(key string) bool { _, ok := written.Get(key); return ok }
-	says := b.Batching()
+	var says Batching
+	if b, ok := own.(Batcher); ok {
+		says = b.Batching()
+	}
 	s.spooled, s.whole = says.Spooled, says.Whole
+	s.soon = !says.Spooled && !says.Whole && !is("linger.ms")
 	if says.Rows > 0 && !is("batch.max.rows") {
 		s.MaxRows = says.Rows
 	}

@@ -38,18 +38,21 @@ func newMemory() *memory {
 }
 
 type memoryConfig struct {
-	Starts bool  `yaml:"starts" doc:"keep the offset with the rows"`
-	Reject int64 `yaml:"reject" doc:"offset that the target can not store; -1 for none"`
-	Lose   int64 `yaml:"lose" doc:"offset that the sink forgets to account for; -1 for none"`
-	Refuse int64 `yaml:"refuse" doc:"offset that the target refuses when it is flushed; -1 for none"`
-	Rows   int   `yaml:"flush.rows" doc:"rows of a flush; 0 for the runtime's default"`
-	Every  int64 `yaml:"rotate.every" doc:"end a range before each multiple of this offset, and shortly after its last record; 0 for no rules of its own"`
+	Starts bool          `yaml:"starts" doc:"keep the offset with the rows"`
+	Reject int64         `yaml:"reject" doc:"offset that the target can not store; -1 for none"`
+	Lose   int64         `yaml:"lose" doc:"offset that the sink forgets to account for; -1 for none"`
+	Refuse int64         `yaml:"refuse" doc:"offset that the target refuses when it is flushed; -1 for none"`
+	Rows   int           `yaml:"flush.rows" doc:"rows of a flush; 0 for the runtime's default"`
+	Linger time.Duration `yaml:"flush.linger.ms" doc:"how long a flush waits for more; 0 for the runtime's default"`
+	Every  int64         `yaml:"rotate.every" doc:"end a range before each multiple of this offset, and shortly after its last record; 0 for no rules of its own"`
 
 	store *memory
 }
 
-func (c *memoryConfig) Defaults()          { c.Reject, c.Lose, c.Refuse = -1, -1, -1 }
-func (c *memoryConfig) Batching() Batching { return Batching{Rows: c.Rows, Spooled: c.Every > 0} }
+func (c *memoryConfig) Defaults() { c.Reject, c.Lose, c.Refuse = -1, -1, -1 }
+func (c *memoryConfig) Batching() Batching {
+	return Batching{Rows: c.Rows, Linger: c.Linger, Spooled: c.Every > 0}
+}
 
 func (m *memory) sink(c *memoryConfig) Sink {
 	c.store = m

@@ -52,7 +52,20 @@ func (p *partition) receive(ctx context.Context) error {
 			}
 		}
 	}
+	if p.config.soon && p.caughtUp() {
+		return p.flush(ctx)
+	}
 	return nil
+}
+
+// enough is the part of a batch that is flushed at the log's end without waiting for more.
+const enough = 8
+
+// caughtUp says whether Kafka has nothing more for a range that is worth a flush: to wait for
+// linger.ms then would only make it late.
+func (p *partition) caughtUp() bool {
+	return p.next >= p.logEnd.Load() && p.intent == nil &&
+		(p.tally.consumed >= int64(p.config.MaxRows)/enough || p.tally.bytes >= int64(p.config.MaxBytes)/enough)
 }
 
 // takeAll takes messages, which follow on those before, and flushes where a range is full.

@@ -175,12 +175,13 @@ type sinkSettings struct {
 
 	MaxRows   int           `yaml:"batch.max.rows" doc:"flush a partition after this many records"`
 	MaxBytes  config.Size   `yaml:"batch.max.bytes" doc:"flush a partition after this much data"`
-	Linger    time.Duration `yaml:"linger.ms" doc:"flush a partition when its first record has waited this long"`
+	Linger    time.Duration `yaml:"linger.ms" doc:"flush a partition when its first record has waited this long; where it is not written, a sink whose flushes cost little does not wait once Kafka has nothing more and an eighth of a batch is there"`
 	OnGap     string        `yaml:"on.offset.gap" values:"fail,skip" doc:"what to do when Kafka has deleted records that were not read yet"`
 	Recreated string        `yaml:"on.topic.recreated" values:"fail,reset" doc:"what to do when a topic was deleted and created again while it was read: stop, or read the new one from where auto.offset.reset says"`
 	Protocol  string        `yaml:"consumer.group.protocol" values:"classic,consumer" doc:"group protocol: classic, or consumer for KIP-848; the worker's group.protocol when it is not set"`
 
 	spooled, whole bool // see Batching
+	soon           bool // a flush at the log's end need not wait for Linger
 }
 
 func (s *sinkSettings) Defaults() {
