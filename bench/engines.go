@@ -58,9 +58,7 @@ func startEngines(ctx context.Context) (_ *engines, err error) {
 	if e.admin, err = kafka.NewAdmin(e.settings); err != nil {
 		return nil, err
 	}
-	// A cluster makes the topic of its groups once in its life, with the first one that asks.
-	_, err = e.admin.GroupOffsets(ctx, "none")
-	return e, err
+	return e, e.warm(ctx)
 }
 
 func (e *engines) close() {

@@ -131,11 +131,13 @@ type sourceSettings struct {
 	OffsetsTopic   string        `yaml:"offsets.storage.topic" doc:"compacted topic for this connector's source offsets, instead of the worker's offset.storage.topic"`
 }
 
-const maxInFlight = 8
+const maxInFlight = 16
 
-// sourceBatches is how many batches a source has at most: one that it fills, one that is encoded,
-// and one that waits between. It has them back before they are acknowledged.
-const sourceBatches = 3
+// sourceBatches is how many batches a source has at most. It has them back before they are
+// acknowledged, so three would do: one that it fills, one that is encoded, and one that waits
+// between. But a process that has to wait for its turn on a core has more to do then, and so has the
+// stage behind it: many small batches cost no more memory and cache than few large ones.
+const sourceBatches = 6
 
 func (s *sourceSettings) Defaults() {
 	s.common.Defaults()

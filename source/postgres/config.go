@@ -146,7 +146,7 @@ func (c *Config) Defaults() {
 	c.Tombstones = true
 	c.HeartbeatPrefix = "__debezium-heartbeat"
 	c.TransactionTopic = "transaction"
-	c.BatchSize = 1024
+	c.BatchSize = 512
 	c.Signals.defaults()
 	c.Naming, c.SchemaNames, c.FieldNames = schemaNaming, "none", "none"
 	c.Missing, c.Nulls, c.OnError = true, true, "warn"
