@@ -64,30 +64,39 @@ func (p *parquetRows) Close() error { return nil }
 
 // Convert makes the file of the rows.
 func (p *parquetRows) Convert(out io.Writer, rows io.Reader) error {
-	f, err := newParquetFile(p.cfg, p.tree, out)
+	f, err := newParquetFile(p.cfg, p.tree)
 	if err != nil {
 		return err
 	}
-	return f.write(rows, func(row []byte) error { return f.cells.decode(row, p.tree) })
+	return f.write(out, rows, func(row []byte) error { return f.cells.decode(row, p.tree) })
 }
 
 // parquetFile is a file that is being written. Columns get their values at once, without rows in
 // between.
 type parquetFile struct {
+	tree    *parquetTree
+	codec   compress.Codec
+	cells   cells
 	writer  *parquet.GenericWriter[any]
 	columns []*parquet.ColumnWriter
-	cells   cells
 }
 
-func newParquetFile(c *Config, tree *parquetTree, out io.Writer) (*parquetFile, error) {
-	w := parquet.NewGenericWriter[any](out, parquet.NewSchema("record", tree.node()), parquet.Compression(parquetCodec(c.Parquet)),
-		// What all readers know, those of the last ten years too.
-		parquet.DataPageVersion(1), parquet.DefaultEncoding(&parquet.Plain), parquet.DefaultEncodingFor(parquet.ByteArray, &parquet.RLEDictionary),
-		parquet.DictionaryMaxBytes(parquetDictionary), parquet.PageBufferSize(parquetPage), parquet.WriteBufferSize(0))
-	f := &parquetFile{writer: w, columns: w.ColumnWriters()}
-	var err error
+func newParquetFile(c *Config, tree *parquetTree) (f *parquetFile, err error) {
+	f = &parquetFile{tree: tree, codec: parquetCodec(c.Parquet)}
 	f.cells, err = newCells(c, tree)
 	return f, err
+}
+
+// begin begins the file, whose first rows are in cells.
+func (f *parquetFile) begin(out io.Writer) {
+	for i := range f.tree.columns {
+		f.tree.columns[i].dictionary = f.cells.repeating(i)
+	}
+	f.writer = parquet.NewGenericWriter[any](out, parquet.NewSchema("record", f.tree.node()), parquet.Compression(f.codec),
+		// What all readers know, those of the last ten years too.
+		parquet.DataPageVersion(1), parquet.DefaultEncoding(&parquet.Plain),
+		parquet.DictionaryMaxBytes(parquetDictionary), parquet.PageBufferSize(parquetPage), parquet.WriteBufferSize(0))
+	f.columns = f.writer.ColumnWriters()
 }
 
 func parquetCodec(name string) compress.Codec {
@@ -107,7 +116,7 @@ func parquetCodec(name string) compress.Codec {
 }
 
 // write reads all rows, of which take makes cells, and ends the file.
-func (f *parquetFile) write(rows io.Reader, take func(row []byte) error) error {
+func (f *parquetFile) write(out io.Writer, rows io.Reader, take func(row []byte) error) error {
 	in := bufio.NewReaderSize(rows, parquetChunk)
 	var chunk []byte
 	for group, more := 0, true; more; {
@@ -126,6 +135,9 @@ func (f *parquetFile) write(rows io.Reader, take func(row []byte) error) error {
 					return fmt.Errorf("write a row of a Parquet file: %w", err)
 				}
 			}
+		}
+		if f.writer == nil {
+			f.begin(out)
 		}
 		for c, values := range f.cells.columns {
 			if _, err := f.columns[c].WriteRowValues(values); err != nil {

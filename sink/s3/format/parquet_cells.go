@@ -13,6 +13,21 @@ type parquetColumn struct {
 	kind                   parquet.Kind
 	size                   int // of a fixed length
 	definition, repetition int // the highest levels
+	dictionary             bool
+}
+
+// repeating says whether the texts or octets of a column are often the same ones, so that a
+// dictionary is smaller than they are. For ids and hashes it would be work for nothing.
+func (c *cells) repeating(column int) bool {
+	values := c.columns[column]
+	different, all := map[string]bool{}, 0
+	for i := range values {
+		if values[i].Kind() == parquet.ByteArray {
+			different[string(values[i].ByteArray())] = true
+			all++
+		}
+	}
+	return all > 0 && len(different) <= (all+1)/2
 }
 
 var errCells = errors.New("the cells of a row are damaged")

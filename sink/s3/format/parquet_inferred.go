@@ -1,7 +1,6 @@
 package format
 
 import (
-	"bytes"
 	"encoding/binary"
 	"io"
 	"strconv"
@@ -15,8 +14,10 @@ type parquetInferred struct {
 	cfg     *Config
 	out     frames
 	columns map[string]int
-	found   []inferred // in the order in which they were seen first
-	text    cells      // for what is text in any case
+	found   []inferred     // in the order in which they were seen first
+	schema  *record.Schema // of the row before, whose fields are in the columns places
+	places  []int
+	text    cells // for what is text in any case
 	buf     []byte
 }
 
@@ -43,32 +44,43 @@ func (p *parquetInferred) Append(b *record.Batch, i int) error {
 	p.text.reset()
 	p.buf = p.buf[:0]
 	if d.Value.Kind != record.Struct || d.Schema == nil || len(d.Schema.Fields) != len(d.Value.Items) {
-		if err := p.add("value", d); err != nil {
+		if err := p.add(p.place("value"), d); err != nil {
 			return err
 		}
 		return p.out.write(p.buf)
 	}
+	if d.Schema != p.schema {
+		p.schema, p.places = d.Schema, p.places[:0]
+		for i := range d.Schema.Fields {
+			p.places = append(p.places, p.place(d.Schema.Fields[i].Name))
+		}
+	}
 	for i := range d.Value.Items {
-		if err := p.add(d.Schema.Fields[i].Name, record.Datum{Schema: d.Schema.Fields[i].Schema, Value: d.Value.Items[i]}); err != nil {
+		if err := p.add(p.places[i], record.Datum{Schema: d.Schema.Fields[i].Schema, Value: d.Value.Items[i]}); err != nil {
 			return err
 		}
 	}
 	if len(p.buf) == 0 { // an empty object is a row, too
-		if err := p.add("value", record.Datum{}); err != nil {
+		if err := p.add(p.place("value"), record.Datum{}); err != nil {
 			return err
 		}
 	}
 	return p.out.write(p.buf)
 }
 
-// add appends one value.
-func (p *parquetInferred) add(name string, d record.Datum) error {
+// place is the column of a name.
+func (p *parquetInferred) place(name string) int {
 	at, ok := p.columns[name]
 	if !ok {
 		at = len(p.found)
 		p.columns[name] = at
 		p.found = append(p.found, inferred{name: name})
 	}
+	return at
+}
+
+// add appends one value of a column.
+func (p *parquetInferred) add(at int, d record.Datum) error {
 	v := d.Value
 	switch v.Kind {
 	case record.Null, record.Bool, record.Int, record.Float, record.Number, record.String, record.JSON:
@@ -111,15 +123,17 @@ func (c *inferred) note(v *record.Value) {
 
 // exact says whether the number is a float64 to the last digit.
 func exact(number []byte) bool {
-	mantissa := number
-	if e := bytes.IndexAny(number, "eE"); e >= 0 {
-		mantissa = number[:e]
-	}
-	digits := 0
-	for _, d := range mantissa {
-		if d >= '1' && d <= '9' || d == '0' && digits > 0 {
+	digits, exponent := 0, false
+	for _, d := range number {
+		switch {
+		case d == 'e' || d == 'E':
+			exponent = true
+		case !exponent && (d >= '1' && d <= '9' || d == '0' && digits > 0):
 			digits++
 		}
+	}
+	if !exponent && digits <= mostExact && len(number) <= 2*mostExact {
+		return true
 	}
 	f, err := strconv.ParseFloat(string(number), 64)
 	return err == nil && digits <= mostExact && (f != 0 || digits == 0) && (f == 0 || f > 1e-300 || f < -1e-300)
@@ -157,12 +171,12 @@ func (p *parquetInferred) Convert(out io.Writer, rows io.Reader) error {
 	if err != nil {
 		return err
 	}
-	f, err := newParquetFile(p.cfg, tree, out)
+	f, err := newParquetFile(p.cfg, tree)
 	if err != nil {
 		return err
 	}
 	r := record.Record{Value: record.Datum{Schema: schema, Value: record.OfStruct(make([]record.Value, len(p.found)))}}
-	return f.write(rows, func(row []byte) error {
+	return f.write(out, rows, func(row []byte) error {
 		if err := decodeInferred(row, r.Value.Value.Items, schema); err != nil {
 			return err
 		}

@@ -264,26 +264,28 @@ func (f *parquetField) nulls(c *cells, l levels) {
 	}
 }
 
-// node is the field as the library takes it.
-func (f *parquetField) node() parquet.Node {
+func (t *parquetTree) node() parquet.Node { return t.group(t.fields) }
+
+// nodeOf is a field as the library takes it.
+func (t *parquetTree) nodeOf(f *parquetField) parquet.Node {
 	var n parquet.Node
 	switch f.form {
 	case groupForm:
-		n = group(f.parts)
+		n = t.group(f.parts)
 	case listForm:
-		n = parquet.List(f.parts[0].node())
+		n = parquet.List(t.nodeOf(f.parts[0]))
 	case mapForm:
-		n = parquet.Map(f.parts[0].node(), f.parts[1].node())
+		n = parquet.Map(t.nodeOf(f.parts[0]), t.nodeOf(f.parts[1]))
 	default:
-		n = parquetNode(f.schema)
+		if n = parquetNode(f.schema); t.columns[f.first].dictionary {
+			n = parquet.Encoded(n, &parquet.RLEDictionary)
+		}
 	}
 	if f.optional {
 		return parquet.Optional(n)
 	}
 	return n
 }
-
-func (t *parquetTree) node() parquet.Node { return group(t.fields) }
 
 // ordered is a group whose fields are in the order of the schema; the library's are in that of
 // their names.
@@ -292,10 +294,10 @@ type ordered struct {
 	fields []parquet.Field
 }
 
-func group(fields []*parquetField) parquet.Node {
+func (t *parquetTree) group(fields []*parquetField) parquet.Node {
 	g := ordered{Group: parquet.Group{}}
 	for _, f := range fields {
-		n := f.node()
+		n := t.nodeOf(f)
 		g.Group[f.name] = n
 		g.fields = append(g.fields, named{n, f.name})
 	}

@@ -1,0 +1,79 @@
+package format
+
+import (
+	"bytes"
+	"crypto/md5"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/parquet-go/parquet-go"
+	pq "github.com/parquet-go/parquet-go/format"
+
+	"connectd/record"
+)
+
+// flatRows is a batch of rows without a schema, of ten fields each.
+func flatRows(rows int) *record.Batch {
+	schema := &record.Schema{Type: record.StructType}
+	for _, name := range []string{"id", "user_id", "session_id", "quantity", "status", "price", "kind", "city", "agent", "url"} {
+		schema.Fields = append(schema.Fields, record.Field{Name: name})
+	}
+	batch := &record.Batch{}
+	for i := range rows {
+		hash := fmt.Sprintf("%x", md5.Sum(fmt.Append(nil, i)))
+		batch.Add().Value = record.Datum{Schema: schema, Value: record.OfStruct([]record.Value{
+			record.OfInt(int64(i)), record.OfInt(int64(i * 7919 % 100000)), record.OfInt(int64(i * 31)), record.OfInt(int64(i % 10)), record.OfInt(int64(i % 5)),
+			record.OfNumber(fmt.Appendf(nil, "%.2f", float64(i%10000)/100+0.01)), record.OfText([]string{"view", "click", "buy"}[i%3]), record.OfText("Amsterdam"),
+			record.OfText("Mozilla/5.0 (X11; Linux) " + hash[:16]), record.OfText("/products/" + hash)})}
+	}
+	return batch
+}
+
+// parquetOf is the file of a batch without a schema.
+func parquetOf(t testing.TB, batch *record.Batch) []byte {
+	cfg := Defaults()
+	cfg.Format, cfg.Parquet = "parquet", "zstd"
+	var spool, file bytes.Buffer
+	e, err := newParquetInferred(&cfg, &spool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range batch.Records {
+		if err := e.Append(batch, i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := e.Convert(&file, &spool); err != nil {
+		t.Fatal(err)
+	}
+	return file.Bytes()
+}
+
+// TestDictionaries makes sure that texts that come again have a dictionary, and hashes have none.
+func TestDictionaries(t *testing.T) {
+	octets := parquetOf(t, flatRows(2000))
+	file, err := parquet.OpenFile(bytes.NewReader(octets), int64(len(octets)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range file.Metadata().RowGroups[0].Columns {
+		name := c.MetaData.PathInSchema[0]
+		got := slices.Contains(c.MetaData.Encoding, pq.RLEDictionary)
+		if want := name == "kind" || name == "city"; got != want {
+			t.Errorf("column %d, %s: dictionary is %t, want %t", i, name, got, want)
+		}
+	}
+}
+
+// BenchmarkParquetInferred finds the columns of a file of 25,000 rows, and writes it.
+func BenchmarkParquetInferred(b *testing.B) {
+	const rows = 25_000
+	batch := flatRows(rows)
+	var file []byte
+	for b.Loop() {
+		file = parquetOf(b, batch)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*rows), "ns/row")
+	b.ReportMetric(float64(len(file))/rows, "bytes/row")
+}
