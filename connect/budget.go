@@ -41,6 +41,18 @@ func (b *budget) take(h holder, n int64) (full bool) {
 	return true
 }
 
+// wait has h wait until room is called, unless there is room.
+func (b *budget) wait(h holder) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.used <= b.limit {
+		return false
+	}
+	b.waiting[h] = true
+	h.full()
+	return true
+}
+
 // give counts n bytes less for h. All that wait are told once a quarter is free; until then the
 // next one is asked to flush.
 func (b *budget) give(h holder, n int64) {

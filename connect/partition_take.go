@@ -11,10 +11,10 @@ import (
 )
 
 // A chunk is what is decoded and given to the writer at once; it bounds the memory of decoded
-// records.
+// records, of which each partition that is at work has some.
 const (
-	chunkRows  = 1000
-	chunkBytes = 1 << 20
+	chunkRows  = 250
+	chunkBytes = 256 << 10
 )
 
 // scratch is what chunks are decoded into. Few partitions decode at a time; a batch of its own would
@@ -78,6 +78,7 @@ func (p *partition) takeAll(ctx context.Context, msgs []kafka.Message) error {
 				return err
 			}
 			full = ends || full && taken == n
+			clear(msgs[:taken]) // what they point to may be free long before all of the fetch is
 			msgs = msgs[taken:]
 		}
 		if full {

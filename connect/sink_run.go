@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -112,11 +114,12 @@ const sessionTimeout = 10 * time.Second
 // are at their end, one that was paused and goes on gets nothing. Kafka's default is half a second.
 const fetchWait = 50 * time.Millisecond
 
-// What one fetch gets, unless the settings say otherwise: a broker's answer is here at once, and
-// several times as large when it is decompressed, before memory.max.bytes can pause anything. Kafka's
-// defaults are 50 MiB, and 1 MiB of a partition; half of that is enough to decode while more comes.
+// What one fetch gets, unless the settings say otherwise: a broker's answer is here at once, the next
+// one is under way, and both are several times as large when they are decompressed, before
+// memory.max.bytes can pause anything. Kafka's defaults are 50 MiB, and 1 MiB of a partition. Some
+// 20,000 records are enough to decode while more comes.
 const (
-	fetchMax     = 8 << 20
+	fetchMax     = 2 << 20
 	partitionMax = 512 << 10
 )
 
@@ -252,9 +255,28 @@ func (t *sinkTask) deliver(f kafka.Fetch) {
 	}
 	p.logEnd.Store(f.HighWatermark)
 	n, pause := p.inbox.put(f)
-	if full := n > 0 && t.budget.take(p, n); full || pause {
+	full := n > 0 && t.budget.take(p, n)
+	if full || pause {
 		t.group.Pause(f.Partition)
 	}
+	if full {
+		t.hold()
+	}
+}
+
+// hold pauses the other partitions when the budget is full: each would bring a fetch more before it
+// finds that out.
+func (t *sinkTask) hold() {
+	t.mu.Lock()
+	parts := slices.Collect(maps.Values(t.parts))
+	t.mu.Unlock()
+	var held []record.Partition
+	for _, p := range parts {
+		if t.budget.wait(p) {
+			held = append(held, p.id)
+		}
+	}
+	t.group.Pause(held...)
 }
 
 // fail ends the attempt with err; the first one counts.

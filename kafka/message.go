@@ -67,8 +67,51 @@ func messages(records []*kgo.Record) []Message {
 	}
 	ms := make([]Message, len(records))
 	var headers []Header
+	size := 0
 	for i, r := range records {
 		headers = ms[i].read(r, headers)
+		if alone(r) {
+			size += ms[i].size()
+		}
+	}
+	if size == 0 {
+		return ms
+	}
+	own := make([]byte, 0, size)
+	for i, r := range records {
+		if alone(r) {
+			own = ms[i].detach(own)
+		}
 	}
 	return ms
+}
+
+// alone says whether r was not compressed: it then points into the broker's answer and would keep
+// all of that, which may be megabytes of other partitions.
+func alone(r *kgo.Record) bool { return r.Attrs.CompressionType() == 0 }
+
+// size is how much detach appends.
+func (m *Message) size() int {
+	n := len(m.Key) + len(m.Value)
+	for i := range m.Headers {
+		n += len(m.Headers[i].Value)
+	}
+	return n
+}
+
+// detach moves what m points to into own.
+func (m *Message) detach(own []byte) []byte {
+	move := func(p []byte) []byte {
+		if p == nil {
+			return nil
+		}
+		at := len(own)
+		own = append(own, p...)
+		return own[at:len(own):len(own)]
+	}
+	m.Key, m.Value = move(m.Key), move(m.Value)
+	for i := range m.Headers {
+		m.Headers[i].Value = move(m.Headers[i].Value)
+	}
+	return own
 }
