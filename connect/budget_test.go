@@ -28,13 +28,20 @@ func TestBudget(t *testing.T) {
 	if !b.take(small, 20) || !small.waits || large.early != 1 || small.early != 0 {
 		t.Fatalf("above the limit the one that holds most is to flush: small %+v, large %+v", small, large)
 	}
+	idle := &tenant{}
+	if !b.wait(idle) || !idle.waits {
+		t.Fatal("one that holds nothing is not told to wait while the budget is full")
+	}
 	b.give(large, 5)
 	if small.rooms != 0 || large.early != 2 {
 		t.Fatalf("room was told with no quarter free: small %+v, large %+v", small, large)
 	}
 	b.give(large, 50)
-	if small.rooms != 1 || small.waits || large.rooms != 0 {
-		t.Fatalf("room is for those that wait: small %+v, large %+v", small, large)
+	if small.rooms != 1 || small.waits || idle.waits || large.rooms != 0 {
+		t.Fatalf("room is for those that wait: small %+v, idle %+v, large %+v", small, idle, large)
+	}
+	if b.wait(idle) || idle.waits {
+		t.Fatal("told to wait though there is room")
 	}
 }
 
@@ -48,7 +55,9 @@ func TestBudgetForgetsNobody(t *testing.T) {
 		for _, h := range tenants {
 			wg.Go(func() {
 				for range 50 {
-					b.take(h, 60)
+					if b.take(h, 60) {
+						b.wait(h)
+					}
 					b.give(h, 60)
 				}
 			})

@@ -142,7 +142,7 @@ func TestSinkFetches(t *testing.T) {
 		connector map[string]string
 		want      string // fetch.max.wait.ms, fetch.max.bytes, max.partition.fetch.bytes
 	}{
-		{"not written", unset.Consuming, nil, "50ms 8MiB 512KiB"},
+		{"not written", unset.Consuming, nil, "50ms 2MiB 512KiB"},
 		{"of the worker", kafka.Consuming{FetchWait: 2 * time.Second, FetchMax: 1 << 20, PartitionMax: 2 << 20}, nil, "2s 1MiB 2MiB"},
 		{"of the connector", unset.Consuming, map[string]string{"consumer.override.fetch.max.wait.ms": "700", "consumer.override.fetch.max.bytes": "3MiB",
 			"consumer.override.max.partition.fetch.bytes": "4MiB"}, "700ms 3MiB 4MiB"},
