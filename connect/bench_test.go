@@ -86,7 +86,7 @@ func newBenchPipeline(b testing.TB, p producer) *pipeline {
 		return j
 	}
 	return &pipeline{
-		task:     newSourceTask("bench", 0, maxInFlight, nil, slog.New(slog.DiscardHandler)),
+		intake:   NewIntake("bench", maxInFlight, nil, slog.New(slog.DiscardHandler)),
 		conv:     converters{key: json(), value: json(), header: json()},
 		producer: p,
 		topics:   &topics{schemas: ignorant{}, known: map[string]*topic{}},
@@ -204,7 +204,7 @@ func TestSourcePipelineAllocations(t *testing.T) {
 	const batches = 200
 	p := newBenchPipeline(t, acks{})
 	perRun := testing.AllocsPerRun(1, func() {
-		p.task = newSourceTask("bench", 0, maxInFlight, nil, slog.New(slog.DiscardHandler))
+		p.intake = NewIntake("bench", maxInFlight, nil, slog.New(slog.DiscardHandler))
 		if err := p.run(t.Context(), &events{topic: "events", batches: batches, size: benchBatch}, time.Second); err != nil {
 			t.Fatal(err)
 		}

@@ -3,7 +3,9 @@ package connect
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
+	"sync/atomic"
 
 	"connectd/convert"
 	"connectd/kafka"
@@ -27,17 +29,21 @@ type converters struct {
 // them in order (encode), another retires them in the same order (retire). With transactions,
 // encode only encodes, and the other goroutine (transact) produces and commits.
 type pipeline struct {
-	task     *SourceTask
-	chain    chain
-	conv     converters
-	producer producer      // without transactions
-	tx       *transactions // nil for delivery at least once
-	close    func()        // closes the one or the other's producer
-	topics   *topics
-	policy   policy
-	offsets  *offsetWriter
-	count    *counters
-	settled  settlement // what is about to be counted and told to the source
+	connector string
+	id        int // the task's number
+	log       *slog.Logger
+	intake    *Intake
+	chain     chain
+	conv      converters
+	producer  producer      // without transactions
+	tx        *transactions // nil for delivery at least once
+	close     func()        // closes the one or the other's producer
+	topics    *topics
+	policy    policy
+	offsets   *offsetWriter
+	count     *counters
+	settled   settlement   // what is about to be counted and told to the source
+	inFlight  atomic.Int64 // batches on their way to Kafka
 
 	limit    int             // max.in.flight, or 0 for as many as there are batches
 	spare    chan *shipment  // shipments that carry nothing; there are limit of them
@@ -75,11 +81,16 @@ func (t *tally) add(other *tally) {
 	t.bytes += other.bytes
 }
 
+// look says what the source reports, and how much is on its way.
+func (p *pipeline) look(s *TaskStatus) {
+	s.Progress, s.Health, s.InFlight = p.intake.Progress(), p.intake.Health(), int(p.inFlight.Load())
+}
+
 // ready makes the shipments of p.
 func (p *pipeline) ready() {
 	n := p.limit
 	if n == 0 {
-		n = cap(p.task.free)
+		n = cap(p.intake.Sent())
 	}
 	p.spare = make(chan *shipment, n)
 	p.inflight = make(chan *shipment, n)
@@ -97,12 +108,12 @@ func (p *pipeline) encode(ctx context.Context, quit <-chan struct{}) error {
 	for {
 		var b *record.Batch
 		select {
-		case b = <-p.task.out:
+		case b = <-p.intake.Sent():
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-quit:
 			select {
-			case b = <-p.task.out:
+			case b = <-p.intake.Sent():
 			default:
 				return nil
 			}
@@ -122,7 +133,7 @@ func (p *pipeline) ship(ctx context.Context, b *record.Batch) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	p.task.inFlight.Add(1)
+	p.inFlight.Add(1)
 	s.load(b)
 	if failed := b.Failed(); len(failed) > 0 {
 		if err := p.refused(s, failed); err != nil {
@@ -135,7 +146,7 @@ func (p *pipeline) ship(ctx context.Context, b *record.Batch) error {
 		}
 	}
 	s.unload()
-	p.task.recycle(b)
+	p.intake.Recycle(b)
 	switch {
 	case p.tx != nil: // see pipeline.produce
 	case len(s.msgs) == 0:
@@ -172,7 +183,7 @@ func (s *shipment) unload() {
 
 // free makes s ready for another batch.
 func (p *pipeline) free(s *shipment) {
-	p.task.inFlight.Add(-1)
+	p.inFlight.Add(-1)
 	p.spare <- s
 }
 
@@ -287,11 +298,11 @@ func (p *pipeline) leaveOut(s *shipment, r *record.Record, f *failure) error {
 	if !p.policy.tolerateAll {
 		return Permanent(err)
 	}
-	p.policy.log(p.task.Log, err, f)
+	p.policy.log(p.log, err, f)
 	if p.policy.deadLetters == "" {
 		return nil
 	}
-	l := letter{connector: p.task.Connector, task: p.task.ID, topic: r.Topic, partition: -1, offset: -1, key: key, value: value}
+	l := letter{connector: p.connector, task: p.id, topic: r.Topic, partition: -1, offset: -1, key: key, value: value}
 	s.msgs = append(s.msgs, l.message(&p.policy, f))
 	s.tally.dead++
 	return nil

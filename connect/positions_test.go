@@ -90,7 +90,7 @@ func TestPositionsOfTricklingRows(t *testing.T) {
 		go func() { done <- p.run(ctx, trickle{1000}, time.Second) }()
 		for range 1000 {
 			time.Sleep(time.Millisecond)
-			if told := p.task.Committed(); told > 0 {
+			if told := p.intake.Task().Committed(); told > 0 {
 				if last, _ := log.last(); told > number(t, last) {
 					t.Errorf("the source was told %d, the position is %s", told, last)
 				}
@@ -121,8 +121,8 @@ func TestPositionRefused(t *testing.T) {
 		if err := p.run(t.Context(), trickle{10}, time.Second); err == nil || err.Error() != "write source offsets: no leader" {
 			t.Errorf("got %v", err)
 		}
-		if p.task.Committed() != 0 {
-			t.Errorf("the source was told %d", p.task.Committed())
+		if p.intake.Task().Committed() != 0 {
+			t.Errorf("the source was told %d", p.intake.Task().Committed())
 		}
 	})
 }
@@ -136,8 +136,8 @@ func TestPositionBeforeProduceError(t *testing.T) {
 		if err := p.run(t.Context(), trickle{100}, time.Second); err == nil || err.Error() != "produce: broker gone" {
 			t.Errorf("got %v", err)
 		}
-		if last, _ := log.last(); last != "10" || p.task.Committed() != 10 {
-			t.Errorf("position %s, told %d; want 10", last, p.task.Committed())
+		if last, _ := log.last(); last != "10" || p.intake.Task().Committed() != 10 {
+			t.Errorf("position %s, told %d; want 10", last, p.intake.Task().Committed())
 		}
 	})
 }

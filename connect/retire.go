@@ -14,7 +14,7 @@ import (
 func (p *pipeline) retire(ctx context.Context) (err error) {
 	w := newPositions(p.offsets)
 	defer func() {
-		if failed := w.finish(ctx, p.task.commit); err == nil {
+		if failed := w.finish(ctx, p.intake.Commit); err == nil {
 			err = failed
 		}
 	}()
@@ -37,7 +37,7 @@ func (p *pipeline) retire(ctx context.Context) (err error) {
 			p.retired(next, w)
 			next = nil
 		case err := <-w.written:
-			if err := w.ended(err, p.task.commit); err != nil {
+			if err := w.ended(err, p.intake.Commit); err != nil {
 				return err
 			}
 		case <-w.pause.C:

@@ -92,7 +92,7 @@ func (t *sinkTask) run(ctx context.Context, w *Worker) error {
 		return err
 	}
 	t.commit = t.group.Commit
-	t.running(nil, t.lagging)
+	t.running(t.look)
 	if err = t.group.Reach(ctx); err == nil {
 		err = t.poll(ctx)
 	}
@@ -419,14 +419,14 @@ func (t *sinkTask) end(grace time.Duration) error {
 	return nil
 }
 
-// lagging is how many offsets of the task's partitions are not flushed yet.
-func (t *sinkTask) lagging() (records int64, caughtUp bool) {
+// look says how many offsets of the task's partitions are not flushed yet.
+func (t *sinkTask) look(s *TaskStatus) {
+	s.LagRecords = 0
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, p := range t.parts {
-		records += max(0, p.logEnd.Load()-p.durable.Load())
+		s.LagRecords += max(0, p.logEnd.Load()-p.durable.Load())
 	}
-	return records, records == 0
 }
 
 // topicID is asked for by a sink when a partition starts; by then there is a client.

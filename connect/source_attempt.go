@@ -20,7 +20,7 @@ func (w *Worker) runSource(ctx context.Context, t *task) error {
 	if err = check(ctx, src); err != nil {
 		return err
 	}
-	p := &pipeline{policy: newPolicy(c.common), count: &t.count}
+	p := &pipeline{connector: c.Name, id: t.id, log: t.log, policy: newPolicy(c.common), count: &t.count}
 	var offsets map[string][]byte
 	if c.exactlyOnce {
 		offsets, err = w.transactional(ctx, t, p)
@@ -32,7 +32,7 @@ func (w *Worker) runSource(ctx context.Context, t *task) error {
 	}
 	defer p.close()
 	p.limit = c.source.MaxInFlight
-	p.task = newSourceTask(c.Name, t.id, min(p.limit, sourceBatches), offsets, t.log)
+	p.intake = NewIntake(c.Name, min(p.limit, sourceBatches), offsets, t.log)
 	if p.chain, err = c.newChain(); err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func (w *Worker) runSource(ctx context.Context, t *task) error {
 			return err
 		}
 	}
-	t.running(p.task, nil)
+	t.running(p.look)
 	t.listen(src)
 	err = p.run(ctx, src, w.settings.Grace)
 	if isFenced(err) {

@@ -26,7 +26,6 @@ func (p *pipeline) run(ctx context.Context, src Source, grace time.Duration) err
 	defer stop(nil)
 
 	g, carried := errgroup.WithContext(carrying)
-	p.task.failed = carried.Done()
 	quit := make(chan struct{})
 	g.Go(func() error { return guarded(func() error { return p.encode(carried, quit) }) })
 	retire := p.retire
@@ -35,7 +34,11 @@ func (p *pipeline) run(ctx context.Context, src Source, grace time.Duration) err
 	}
 	g.Go(func() error { return guarded(func() error { return retire(carried) }) })
 	// A pipeline that has failed takes nothing any more: the source must not wait for it.
-	defer context.AfterFunc(carried, func() { stop(context.Cause(carried)) })()
+	intake := p.intake
+	defer context.AfterFunc(carried, func() {
+		intake.Fail()
+		stop(context.Cause(carried))
+	})()
 	// The time to drain begins when the task is told to stop, or when the source has ended.
 	expire := func() { abort(errDrain) }
 	defer context.AfterFunc(ctx, func() {
@@ -43,7 +46,7 @@ func (p *pipeline) run(ctx context.Context, src Source, grace time.Duration) err
 		context.AfterFunc(carrying, func() { t.Stop() })
 	})()
 
-	failed := guarded(func() error { return src.Run(reading, p.task) })
+	failed := guarded(func() error { return src.Run(reading, intake.Task()) })
 	close(quit)
 	timer := time.AfterFunc(grace, expire)
 	defer timer.Stop()

@@ -34,9 +34,8 @@ type task struct {
 	finished bool
 	since    time.Time
 	next     time.Time
-	source   *SourceTask // of the running attempt
-	signaled Signaled    // its source, when that takes signals
-	lag      func() (records int64, caughtUp bool)
+	look     func(*TaskStatus) // adds what only the running attempt knows
+	signaled Signaled          // its source, when that takes signals
 }
 
 func newTask(c *Connector, id int, log *slog.Logger, attempt func(context.Context, *task) error) *task {
@@ -137,7 +136,7 @@ func (t *task) enter(s State, cause error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.state, t.cause, t.since = s, cause, time.Now()
-	t.next, t.finished, t.degraded, t.source, t.signaled, t.lag = time.Time{}, false, nil, nil, nil, nil
+	t.next, t.finished, t.degraded, t.look, t.signaled = time.Time{}, false, nil, nil, nil
 }
 
 func (t *task) retryAt(at time.Time) {
@@ -168,10 +167,10 @@ func (t *task) degrade(partition string, err error) {
 }
 
 // running lets the status look into the attempt that runs.
-func (t *task) running(source *SourceTask, lag func() (int64, bool)) {
+func (t *task) running(look func(*TaskStatus)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.source, t.lag = source, lag
+	t.look = look
 }
 
 // listen lets signals reach the source of the attempt that runs.
@@ -191,7 +190,7 @@ func (t *task) listening() Signaled {
 // status is a snapshot.
 func (t *task) status() TaskStatus {
 	t.mu.Lock()
-	source, lag := t.source, t.lag
+	look := t.look
 	s := TaskStatus{
 		ID: t.id, State: t.state, Cause: t.cause, Finished: t.finished, Since: t.since, Next: t.next,
 	}
@@ -209,20 +208,15 @@ func (t *task) status() TaskStatus {
 	s.Batches, s.Retries = c.batches.Load(), c.retries.Load()
 	s.Latency, s.Recent = &c.latency, c.recent.histogram(time.Now())
 	s.LagRecords = -1
-	caughtUp := true
-	if lag != nil {
-		s.LagRecords, caughtUp = lag()
+	if look != nil {
+		look(&s)
 	}
-	if source != nil {
-		s.Progress, s.Health = source.progress.Load(), source.health.Load()
-		if s.Health != nil && s.Degraded == nil {
-			s.Degraded = s.Health.Warning
-		}
-		s.InFlight = int(source.inFlight.Load())
+	if s.Health != nil && s.Degraded == nil {
+		s.Degraded = s.Health.Warning
 	}
 	if ms := c.lastRecord.Load(); ms > 0 {
 		s.LastRecord = time.UnixMilli(ms)
-		s.Lag = c.lag(ms, caughtUp)
+		s.Lag = c.lag(ms, s.LagRecords <= 0)
 	}
 	return s
 }

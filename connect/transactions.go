@@ -220,7 +220,7 @@ func (p *pipeline) conclude(ctx context.Context) error {
 	// Only now the source hears of it, and may tell its upstream to forget.
 	if p.settled.batches > 0 {
 		p.settled.count(p.count)
-		p.task.commit(p.settled.mark)
+		p.intake.Commit(p.settled.mark)
 	}
 	x.open, x.batches = false, 0
 	clear(x.offsets)
