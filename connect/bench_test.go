@@ -107,7 +107,7 @@ func BenchmarkSourcePipeline(b *testing.B) {
 	if err := p.run(b.Context(), &events{topic: "events", batches: batches, size: benchBatch}, time.Second); err != nil {
 		b.Fatal(err)
 	}
-	b.ReportMetric(float64(p.count.bytes.Load())/float64(p.count.written.Load()), "B/record")
+	b.ReportMetric(float64(p.count.tally.Bytes)/float64(p.count.tally.Written), "B/record")
 }
 
 // BenchmarkSourceToBroker is the same with a broker, at least once and in transactions.
@@ -141,7 +141,7 @@ func benchmarkBroker(b *testing.B, k kafka.Settings, source func(b *testing.B, t
 		if err := p.run(b.Context(), source(b, id), 10*time.Second); err != nil {
 			b.Fatal(err)
 		}
-		b.ReportMetric(float64(p.count.written.Load())/b.Elapsed().Seconds(), "records/s")
+		b.ReportMetric(float64(p.count.tally.Written)/b.Elapsed().Seconds(), "records/s")
 	}
 	b.Run("at-least-once", func(b *testing.B) {
 		producer, err := kafka.NewProducer(k, log)
@@ -168,7 +168,7 @@ func benchmarkBroker(b *testing.B, k kafka.Settings, source func(b *testing.B, t
 		commits := &commitCount{TxProducer: producer}
 		p.tx = &transactions{kafka: commits, topic: id + "-offsets", offsets: map[string][]byte{}}
 		run(b, p)
-		b.ReportMetric(float64(p.count.written.Load())/float64(commits.n), "records/commit")
+		b.ReportMetric(float64(p.count.tally.Written)/float64(commits.n), "records/commit")
 	})
 }
 

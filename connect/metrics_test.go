@@ -129,7 +129,7 @@ func TestCountersAreWhole(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		tally, times := rangeTally{consumed: 3, written: 1, filtered: 1, failed: 1, dead: 1}, originTimes{}
+		tally, times := Tally{Read: 3, Written: 1, Filtered: 1, Failed: 1, DeadLettered: 1}, originTimes{}
 		for range 200_000 {
 			counted.count.flushed(record.Partition{Topic: "numbers"}, &tally, &times, time.Now())
 		}

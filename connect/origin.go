@@ -1,10 +1,6 @@
 package connect
 
-import (
-	"time"
-
-	"connectd/record"
-)
+import "connectd/record"
 
 // originTimes are the times at which the records of a range came to be, in runs of equal ones.
 type originTimes struct {
@@ -75,17 +71,3 @@ func (o *originTimes) of(r *record.Record) int64 {
 }
 
 func (o *originTimes) reset() { o.runs = o.runs[:0] }
-
-// flushed counts a range of p that is durable in the target.
-func (c *counters) flushed(p record.Partition, t *rangeTally, o *originTimes, now time.Time) {
-	c.whole.Lock()
-	defer c.whole.Unlock()
-	c.read.Add(t.consumed)
-	c.written.Add(t.written)
-	c.bytes.Add(t.bytes)
-	c.filtered.Add(t.filtered)
-	c.failed.Add(t.failed)
-	c.deadLettered.Add(t.dead)
-	c.partitions.add(p, t)
-	c.arrived(t.consumed, o, now)
-}

@@ -65,15 +65,14 @@ type partition struct {
 
 // rangeTally counts what became of the records of [start, next).
 type rangeTally struct {
-	consumed, written, filtered, failed, dead int64
-	bytes                                     int64 // of keys and values
-	held                                      int64 // of the budget
+	Tally
+	held int64 // of the budget
 }
 
 // consume counts m.
 func (t *rangeTally) consume(m *kafka.Message) {
-	t.consumed++
-	t.bytes += int64(len(m.Key) + len(m.Value))
+	t.Read++
+	t.Bytes += int64(len(m.Key) + len(m.Value))
 	t.held += size(m)
 }
 
@@ -185,7 +184,7 @@ func (p *partition) retry(ctx context.Context, err error) bool {
 	pause := p.backoff.next()
 	p.log.Warn("partition can not go on; trying again", "in", pause.Round(time.Millisecond), "err", err)
 	p.task.degrade(p.id.String(), err)
-	p.task.count.retries.Add(1)
+	p.task.count.retried()
 	p.rewind(nowhere) // nothing is fetched while it waits: its memory would be missing elsewhere
 	select {
 	case <-time.After(pause):

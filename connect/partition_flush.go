@@ -16,7 +16,7 @@ const wholeLingers = 5
 // lingered is called when the first record of the range has waited for linger.ms.
 func (p *partition) lingered(ctx context.Context) error {
 	left := time.Until(p.began.Add(wholeLingers * p.config.Linger))
-	rest := int64(p.config.MaxRows) - p.tally.consumed
+	rest := int64(p.config.MaxRows) - p.tally.Read
 	if p.config.whole && p.intent == nil && p.logEnd.Load()-p.next >= rest && left > 0 {
 		p.linger.Reset(min(left, p.config.Linger))
 		return nil
@@ -34,7 +34,7 @@ func (p *partition) flush(ctx context.Context) error {
 		return nil
 	case p.intent != nil:
 		end = p.intent.End
-	case p.tally.consumed == 0:
+	case p.tally.Read == 0:
 		return nil
 	}
 	if err := p.tally.check(); err != nil {
@@ -45,7 +45,7 @@ func (p *partition) flush(ctx context.Context) error {
 	}
 	// A range in which nothing is left to write needs no intent; but a writer that keeps its own
 	// offset has to move it, and a flush that was begun has to be ended.
-	if p.tally.written > 0 || p.intent != nil || p.starter {
+	if p.tally.Written > 0 || p.intent != nil || p.starter {
 		if err := p.put(ctx, end); err != nil {
 			return err
 		}
@@ -97,8 +97,7 @@ func (p *partition) put(ctx context.Context, end int64) error {
 	// Order of truth, 1: the range is durable in the target; its offset follows in settleUp, or
 	// with the next intent.
 	fault.Point("sink.written")
-	p.task.count.flush.Observe(time.Since(began))
-	p.task.count.batches.Add(1)
+	p.task.count.flushTook(time.Since(began))
 	return nil
 }
 
@@ -109,7 +108,7 @@ func (p *partition) flushed(end int64) {
 	p.next = max(p.next, end)
 	p.durable.Store(end)
 	p.owed = end > p.known
-	p.task.count.flushed(p.id, &p.tally, &p.times, time.Now())
+	p.task.count.flushed(p.id, &p.tally.Tally, &p.times, time.Now())
 	select {
 	case <-p.early: // asked for while this flush went on: it was the answer
 	default:
@@ -129,14 +128,14 @@ func (p *partition) flushed(end int64) {
 	p.settle.Reset(settlePause)
 }
 
-// check says whether every record that was consumed is accounted for. An offset never passes a
+// check says whether every record that was read is accounted for. An offset never passes a
 // record that is neither written, nor filtered, nor left out by errors.tolerance.
 func (t *rangeTally) check() error {
-	if t.consumed == t.written+t.filtered+t.failed {
+	if t.Read == t.Written+t.Filtered+t.Failed {
 		return nil
 	}
 	return fmt.Errorf("%d records were read, but %d written + %d filtered + %d left out are %d: the sink or a transform has lost or added records",
-		t.consumed, t.written, t.filtered, t.failed, t.written+t.filtered+t.failed)
+		t.Read, t.Written, t.Filtered, t.Failed, t.Written+t.Filtered+t.Failed)
 }
 
 // settleUp commits the end of the last flush, unless an intent already stands on it.
@@ -173,7 +172,7 @@ const recoveryCheck = 2 * time.Second
 // of transactions are offsets that nothing can be read from, and no lag.
 func (p *partition) checkEnd(ctx context.Context) {
 	end := p.logEnd.Load()
-	if p.tally.consumed > 0 || end <= p.durable.Load() || p.inbox.waiting() {
+	if p.tally.Read > 0 || end <= p.durable.Load() || p.inbox.waiting() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, recoveryCheck)

@@ -91,7 +91,7 @@ func (p *partition) fits(msgs []kafka.Message) (n int, full bool) {
 			return i, false
 		}
 		bytes += int64(len(m.Key) + len(m.Value))
-		if p.intent == nil && (p.tally.consumed+int64(i)+1 >= int64(p.config.MaxRows) || p.tally.bytes+bytes >= int64(p.config.MaxBytes)) {
+		if p.intent == nil && (p.tally.Read+int64(i)+1 >= int64(p.config.MaxRows) || p.tally.Bytes+bytes >= int64(p.config.MaxBytes)) {
 			return i + 1, true
 		}
 	}
@@ -102,7 +102,7 @@ func (p *partition) fits(msgs []kafka.Message) (n int, full bool) {
 // take decodes and transforms messages and gives their records to the writer: all, or those before
 // the one that the writer begins another range with. ends says that the range is to be flushed.
 func (p *partition) take(ctx context.Context, msgs []kafka.Message) (taken int, ends bool, err error) {
-	if p.tally.consumed == 0 && p.intent == nil {
+	if p.tally.Read == 0 && p.intent == nil {
 		p.began = time.Now()
 		p.linger.Reset(p.config.Linger)
 	}
@@ -144,7 +144,7 @@ func (p *partition) take(ctx context.Context, msgs []kafka.Message) (taken int, 
 			}
 		case !keep:
 			b.Records = b.Records[:len(b.Records)-1]
-			p.tally.filtered++
+			p.tally.Filtered++
 		default:
 			p.origin = append(p.origin, i)
 			p.times.add(r)
@@ -192,7 +192,7 @@ func (p *partition) due() bool {
 		return false
 	}
 	at := p.began.Add(p.config.Linger)
-	if p.tally.written == 0 {
+	if p.tally.Written == 0 {
 		// Nothing is in the writer: the offset moves on as soon as elsewhere.
 		at = earlier(at, p.began.Add(defaultLinger))
 	} else if due := p.rotator.Due(); !due.IsZero() {
@@ -228,8 +228,8 @@ func (p *partition) write(ctx context.Context, msgs []kafka.Message) error {
 			return err
 		}
 	}
-	p.tally.filtered += int64(b.Skipped())
-	p.tally.written += int64(n - len(b.Failed()) - b.Skipped())
+	p.tally.Filtered += int64(b.Skipped())
+	p.tally.Written += int64(n - len(b.Failed()) - b.Skipped())
 	return nil
 }
 
@@ -276,12 +276,12 @@ func (p *partition) leaveOut(m *kafka.Message, f *failure) error {
 	if !policy.tolerateAll {
 		return Permanent(err)
 	}
-	p.tally.failed++
+	p.tally.Failed++
 	policy.log(p.log, err, f)
 	if p.task.letters == nil {
 		return nil
 	}
-	p.tally.dead++
+	p.tally.DeadLettered++
 	if p.lettered[m.Offset] {
 		return nil
 	}

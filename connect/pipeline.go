@@ -63,22 +63,8 @@ type shipment struct {
 	done    func(error)
 	offsets []record.SourceOffset
 	mark    uint64
-	tally   tally
+	tally   Tally
 	times   originTimes
-}
-
-// tally counts what became of the records of one batch.
-type tally struct {
-	read, filtered, failed, dead int64
-	bytes                        int64
-}
-
-func (t *tally) add(other *tally) {
-	t.read += other.read
-	t.filtered += other.filtered
-	t.failed += other.failed
-	t.dead += other.dead
-	t.bytes += other.bytes
 }
 
 // look says what the source reports, and how much is on its way.
@@ -164,7 +150,7 @@ func (s *shipment) load(b *record.Batch) {
 	// Room at once for about what comes: growing step by step leaves garbage of twice the size.
 	s.msgs, s.buf = slices.Grow(s.msgs[:0], len(b.Records)), slices.Grow(s.buf[:0], b.Size()+b.Size()/2)
 	s.headers = s.headers[:0]
-	s.tally = tally{read: int64(len(b.Records))}
+	s.tally = Tally{Read: int64(len(b.Records))}
 	s.offsets, s.mark = s.offsets[:0], b.Mark
 	s.times.reset()
 }
@@ -204,7 +190,7 @@ func (p *pipeline) add(ctx context.Context, s *shipment, r *record.Record) error
 	}
 	keep, failed := p.chain.apply(s.batch, r)
 	if failed == nil && !keep {
-		s.tally.filtered++
+		s.tally.Filtered++
 		return nil
 	}
 	if failed == nil {
@@ -268,7 +254,8 @@ func (p *pipeline) encodeRecord(s *shipment, r *record.Record) *failure {
 	if n := len(s.headers); n > firstHeader {
 		m.Headers = s.headers[firstHeader:n:n]
 	}
-	s.tally.bytes += int64(len(m.Key) + len(m.Value))
+	s.tally.Written++
+	s.tally.Bytes += int64(len(m.Key) + len(m.Value))
 	s.msgs = append(s.msgs, m)
 	return nil
 }
@@ -292,7 +279,7 @@ func (p *pipeline) leaveOut(s *shipment, r *record.Record, f *failure) error {
 	if err := f.blocked(); err != nil {
 		return fmt.Errorf("topic %q: %w", r.Topic, err)
 	}
-	s.tally.failed++
+	s.tally.Failed++
 	key, value := p.asBytes(r)
 	err := fmt.Errorf("record with key %s of topic %q: %w", quoted(key), r.Topic, f.err)
 	if !p.policy.tolerateAll {
@@ -304,7 +291,7 @@ func (p *pipeline) leaveOut(s *shipment, r *record.Record, f *failure) error {
 	}
 	l := letter{connector: p.connector, task: p.id, topic: r.Topic, partition: -1, offset: -1, key: key, value: value}
 	s.msgs = append(s.msgs, l.message(&p.policy, f))
-	s.tally.dead++
+	s.tally.DeadLettered++
 	return nil
 }
 

@@ -63,14 +63,14 @@ func (p *pipeline) retired(s *shipment, w *positions) {
 
 // settlement is what became of batches that are durable.
 type settlement struct {
-	tally   tally
+	tally   Tally
 	batches int64
 	mark    uint64 // of the last one
 	times   originTimes
 }
 
 func (t *settlement) add(s *shipment) {
-	t.tally.add(&s.tally)
+	t.tally.Add(&s.tally)
 	t.batches++
 	t.mark = s.mark
 	t.times.runs = append(t.times.runs, s.times.runs...)
@@ -78,7 +78,7 @@ func (t *settlement) add(s *shipment) {
 
 // count counts what is settled, and forgets it.
 func (t *settlement) count(c *counters) {
-	c.settled(t, time.Now())
-	t.tally, t.batches = tally{}, 0
+	c.settled(&t.tally, t.batches, &t.times, time.Now())
+	t.tally, t.batches = Tally{}, 0
 	t.times.reset()
 }

@@ -37,15 +37,10 @@ type TaskStatus struct {
 	Next     time.Time // of RESTARTING: when it is tried again
 	Restarts int64
 
-	Read         int64 // records sent by the source, or read from Kafka
-	Written      int64 // records acknowledged by Kafka, or durable in the target
-	Bytes        int64 // of their keys and values
-	Filtered     int64 // by transforms, or left out by the sink's settings
-	Failed       int64 // could not be processed
-	DeadLettered int64
-	Batches      int64 // produced, or flushed
-	InFlight     int   // batches of a source on their way to Kafka
-	Retries      int64 // of a sink's target, in place
+	Tally
+	Batches  int64 // produced, or flushed
+	InFlight int   // batches of a source on their way to Kafka
+	Retries  int64 // of a sink's target, in place
 
 	LastRecord time.Time     // when the newest record arrived; zero before the first
 	LagRecords int64         // of a sink: offsets that are not flushed yet; -1 when unknown

@@ -126,7 +126,7 @@ func (t *task) supervise(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		t.count.restarts.Add(1)
+		t.count.restarted()
 		t.enter(Running, nil)
 	}
 }
@@ -199,14 +199,6 @@ func (t *task) status() TaskStatus {
 	}
 	t.mu.Unlock()
 
-	c := &t.count
-	s.Restarts = c.restarts.Load()
-	c.whole.Lock()
-	s.Read, s.Written, s.Bytes = c.read.Load(), c.written.Load(), c.bytes.Load()
-	s.Filtered, s.Failed, s.DeadLettered = c.filtered.Load(), c.failed.Load(), c.deadLettered.Load()
-	c.whole.Unlock()
-	s.Batches, s.Retries = c.batches.Load(), c.retries.Load()
-	s.Latency, s.Recent = &c.latency, c.recent.histogram(time.Now())
 	s.LagRecords = -1
 	if look != nil {
 		look(&s)
@@ -214,9 +206,6 @@ func (t *task) status() TaskStatus {
 	if s.Health != nil && s.Degraded == nil {
 		s.Degraded = s.Health.Warning
 	}
-	if ms := c.lastRecord.Load(); ms > 0 {
-		s.LastRecord = time.UnixMilli(ms)
-		s.Lag = c.lag(ms, s.LagRecords <= 0)
-	}
+	t.count.read(&s, s.LagRecords <= 0)
 	return s
 }

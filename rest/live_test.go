@@ -15,14 +15,14 @@ func TestLiveAddsUpTasks(t *testing.T) {
 		return h
 	}
 	running := connect.TaskStatus{
-		State: connect.Running, Read: 10, Written: 7, Filtered: 1, Failed: 2, DeadLettered: 2, LagRecords: 3,
+		State: connect.Running, Tally: connect.Tally{Read: 10, Written: 7, Filtered: 1, Failed: 2, DeadLettered: 2}, LagRecords: 3,
 		Lag: time.Second, Recent: latency(time.Millisecond), Progress: &connect.Progress{Phase: connect.SnapshotPhase, Rate: 50, Tables: []connect.TableProgress{
 			{Table: "public.a", Rows: 100, Estimated: 100, Done: true}, {Table: "public.b", Rows: 100, Estimated: 200},
 		}},
 	}
 	retrying := connect.TaskStatus{
 		ID: 1, State: connect.Restarting, Cause: errors.New("broker is down"), Next: time.Unix(1, 0), Restarts: 4,
-		Read: 1, Written: 1, LagRecords: 4, Lag: 3 * time.Second, Recent: latency(time.Second),
+		Tally: connect.Tally{Read: 1, Written: 1}, LagRecords: 4, Lag: 3 * time.Second, Recent: latency(time.Second),
 	}
 	a := &api{}
 	got := a.liveOf(connect.ConnectorStatus{Kind: connect.SinkKind, State: connect.Running, Tasks: []connect.TaskStatus{running, retrying}})
