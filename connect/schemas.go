@@ -19,14 +19,14 @@ import (
 // after a restart.
 type schemas struct {
 	topic  string
-	stores *stores
+	stores *kafka.Stores
 	log    *slog.Logger
 
 	mu    sync.RWMutex
 	known map[string]*record.Schema // by the store's key; nil for what can not be read
 }
 
-func newSchemas(topic string, stores *stores, log *slog.Logger) *schemas {
+func newSchemas(topic string, stores *kafka.Stores, log *slog.Logger) *schemas {
 	return &schemas{topic: topic, stores: stores, log: log, known: map[string]*record.Schema{}}
 }
 
@@ -37,7 +37,7 @@ func (s *schemas) open(ctx context.Context) error {
 }
 
 func (s *schemas) store(ctx context.Context) (*kafka.Store, error) {
-	st, err := s.stores.get(ctx, s.topic, func(st *kafka.Store) error {
+	st, err := s.stores.Get(ctx, s.topic, func(st *kafka.Store) error {
 		for key, text := range st.All() {
 			s.learn(key, text)
 		}
@@ -62,7 +62,7 @@ func (s *schemas) publish(ctx context.Context, topic, part string, schema *recor
 		return nil
 	}
 	if err := st.Put(ctx, key, text); err != nil {
-		s.stores.discard(s.topic, st)
+		s.stores.Discard(s.topic, st)
 		return err
 	}
 	return nil

@@ -65,7 +65,7 @@ func (w *Worker) runSource(ctx context.Context, t *task) error {
 func (w *Worker) repeating(ctx context.Context, t *task, p *pipeline) (map[string][]byte, error) {
 	c := t.connector
 	topic := w.offsetsTopic(c)
-	store, err := w.stores.get(ctx, topic, nil)
+	store, err := w.stores.Get(ctx, topic, nil)
 	if err != nil {
 		return nil, fmt.Errorf("open the offsets topic: %w", err)
 	}
@@ -77,7 +77,7 @@ func (w *Worker) repeating(ctx context.Context, t *task, p *pipeline) (map[strin
 	if err != nil {
 		return nil, err
 	}
-	p.offsets = newOffsetWriter(c.Name, &offsetsTopic{store, func() { w.stores.discard(topic, store) }})
+	p.offsets = newOffsetWriter(c.Name, &offsetsTopic{store, func() { w.stores.Discard(topic, store) }})
 	p.producer, p.close = producer, producer.Close
 	return offsets, nil
 }

@@ -23,7 +23,7 @@ type Worker struct {
 	settings *WorkerSettings
 	kafka    kafka.Settings
 	log      *slog.Logger
-	stores   *stores
+	stores   *kafka.Stores
 	schemas  *schemas
 	budget   *budget
 	added    chan struct{} // one slot
@@ -36,7 +36,7 @@ type Worker struct {
 // NewWorker makes a worker for connectors that live on the cluster of k.
 func NewWorker(s *WorkerSettings, k kafka.Settings, log *slog.Logger) *Worker {
 	w := &Worker{settings: s, kafka: k, log: log, budget: newBudget(int64(s.Memory)), added: make(chan struct{}, 1)}
-	w.stores = &stores{settings: k, log: log, open: map[string]*opening{}}
+	w.stores = kafka.NewStores(k, log)
 	w.schemas = newSchemas(s.SchemasTopic, w.stores, log)
 	return w
 }
@@ -105,7 +105,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	go func() { wg.Wait(); close(ended) }() // ends with the last task
 	select {
 	case <-ended:
-		w.stores.close()
+		w.stores.Close()
 		return nil
 	case <-time.After(w.settings.Grace + stuck):
 		return fmt.Errorf("tasks that did not stop in time: %s", strings.Join(w.unfinished(), ", "))

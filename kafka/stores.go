@@ -1,17 +1,15 @@
-package connect
+package kafka
 
 import (
 	"context"
 	"log/slog"
 	"sync"
-
-	"connectd/kafka"
 )
 
-// stores are the compacted topics that connectors share, each opened once, when it is first
-// needed.
-type stores struct {
-	settings kafka.Settings
+// Stores are the stores that several share, each opened once, when it is first needed. All methods
+// may be called from any goroutine.
+type Stores struct {
+	settings Settings
 	log      *slog.Logger
 
 	mu   sync.Mutex
@@ -21,12 +19,17 @@ type stores struct {
 // opening is a store, or the attempt to open it.
 type opening struct {
 	done  chan struct{} // closed when store and err are set
-	store *kafka.Store
+	store *Store
 	err   error
 }
 
-// get is the store of topic. started is called once for each store, when it is open.
-func (s *stores) get(ctx context.Context, topic string, started func(*kafka.Store) error) (*kafka.Store, error) {
+// NewStores opens nothing yet.
+func NewStores(s Settings, log *slog.Logger) *Stores {
+	return &Stores{settings: s, log: log, open: map[string]*opening{}}
+}
+
+// Get is the store of topic. started is called once for each store, when it is open.
+func (s *Stores) Get(ctx context.Context, topic string, started func(*Store) error) (*Store, error) {
 	s.mu.Lock()
 	o, ok := s.open[topic]
 	if !ok {
@@ -42,7 +45,7 @@ func (s *stores) get(ctx context.Context, topic string, started func(*kafka.Stor
 			return nil, context.Cause(ctx)
 		}
 	}
-	o.store, o.err = kafka.OpenStore(ctx, s.settings, topic, s.log)
+	o.store, o.err = OpenStore(ctx, s.settings, topic, s.log)
 	if o.err == nil && started != nil {
 		o.err = started(o.store)
 	}
@@ -53,8 +56,8 @@ func (s *stores) get(ctx context.Context, topic string, started func(*kafka.Stor
 	return o.store, o.err
 }
 
-// discard closes st, which takes no more writes after an error, so that it is opened again.
-func (s *stores) discard(topic string, st *kafka.Store) {
+// Discard closes st, which takes no more writes after an error, so that it is opened again.
+func (s *Stores) Discard(topic string, st *Store) {
 	s.mu.Lock()
 	o := s.open[topic]
 	mine := o != nil && o.isOpen() && o.store == st
@@ -76,7 +79,7 @@ func (o *opening) isOpen() bool {
 	}
 }
 
-func (s *stores) forget(topic string, o *opening) {
+func (s *Stores) forget(topic string, o *opening) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.open[topic] == o {
@@ -84,8 +87,8 @@ func (s *stores) forget(topic string, o *opening) {
 	}
 }
 
-// close closes all.
-func (s *stores) close() {
+// Close closes all.
+func (s *Stores) Close() {
 	s.mu.Lock()
 	all := s.open
 	s.open = map[string]*opening{}
