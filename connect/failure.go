@@ -4,13 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"strings"
 
 	"connectd/connect/deadletter"
 	"connectd/convert"
 	"connectd/kafka"
-	"connectd/record"
 )
 
 // The stages of a record's way, by the names that Kafka Connect puts into dead letters.
@@ -76,40 +74,12 @@ func (p *policy) log(log *slog.Logger, err error, f *failure) {
 	}
 }
 
-// letter is a dead letter in the making.
-type letter struct {
-	connector         string
-	task              int
-	topic             string
-	partition, offset int64 // -1 for a source's record, which has none
-	key, value        []byte
-	headers           []kafka.Header // of the record itself
-}
-
-// message is the dead letter of a record that failed with f. Its offset is the record's, for the
-// caller.
-func (l *letter) message(p *policy, f *failure) kafka.Message {
-	m := kafka.Message{Topic: p.deadLetters, Partition: kafka.ByKey, Offset: l.offset, Timestamp: record.NoTimestamp, Key: l.key, Value: l.value}
-	m.Headers = append(m.Headers, l.headers...)
-	if !p.context {
-		return m
-	}
-	add := func(name, value string) {
-		m.Headers = append(m.Headers, kafka.Header{Name: deadletter.HeaderPrefix + name, Value: []byte(value)})
-	}
-	add("topic", l.topic)
-	if l.offset >= 0 {
-		add("partition", strconv.FormatInt(l.partition, 10))
-		add("offset", strconv.FormatInt(l.offset, 10))
-	}
-	add("connector.name", l.connector)
-	add("task.id", strconv.Itoa(l.task))
-	add("stage", f.stage)
-	add("class.name", f.class)
-	add("exception.class.name", fmt.Sprintf("%T", rootOf(f.err)))
-	add("exception.message", f.err.Error())
-	add("exception.stacktrace", traceOf(f.err))
-	return m
+// letter is the dead letter of a record that failed with f. Whose record it is, and what is left of
+// it, is in l.
+func (p *policy) letter(l deadletter.Letter, f *failure) kafka.Message {
+	l.Stage, l.Class = f.stage, f.class
+	l.Exception, l.Cause, l.Trace = fmt.Sprintf("%T", rootOf(f.err)), f.err.Error(), traceOf(f.err)
+	return l.Message(p.deadLetters, p.context)
 }
 
 // rootOf is the innermost error of err.

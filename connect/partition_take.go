@@ -3,9 +3,11 @@ package connect
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
+	"connectd/connect/deadletter"
 	"connectd/kafka"
 	"connectd/record"
 )
@@ -285,11 +287,9 @@ func (p *partition) leaveOut(m *kafka.Message, f *failure) error {
 	if p.lettered[m.Offset] {
 		return nil
 	}
-	l := letter{
-		connector: p.task.connector.Name, task: p.task.task.id,
-		topic: m.Topic, partition: int64(m.Partition), offset: m.Offset,
-		key: m.Key, value: m.Value, headers: m.Headers,
-	}
-	p.letters = append(p.letters, l.message(policy, f))
+	p.letters = append(p.letters, policy.letter(deadletter.Letter{
+		Connector: p.task.connector.Name, Task: strconv.Itoa(p.task.id), Key: m.Key, Value: m.Value, Headers: m.Headers,
+		Origin: deadletter.Place{Partition: p.id, Offset: m.Offset},
+	}, f))
 	return nil
 }

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"sync/atomic"
 
+	"connectd/connect/deadletter"
 	"connectd/convert"
 	"connectd/kafka"
 	"connectd/record"
@@ -289,8 +291,10 @@ func (p *pipeline) leaveOut(s *shipment, r *record.Record, f *failure) error {
 	if p.policy.deadLetters == "" {
 		return nil
 	}
-	l := letter{connector: p.connector, task: p.id, topic: r.Topic, partition: -1, offset: -1, key: key, value: value}
-	s.msgs = append(s.msgs, l.message(&p.policy, f))
+	s.msgs = append(s.msgs, p.policy.letter(deadletter.Letter{
+		Connector: p.connector, Task: strconv.Itoa(p.id), Key: key, Value: value,
+		Origin: deadletter.Place{Partition: record.Partition{Topic: r.Topic}, Offset: -1},
+	}, f))
 	s.tally.DeadLettered++
 	return nil
 }
