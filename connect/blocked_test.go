@@ -1,7 +1,6 @@
 package connect
 
 import (
-	"context"
 	"errors"
 	"sync/atomic"
 	"testing"
@@ -102,34 +101,4 @@ func TestBlockedConverter(t *testing.T) {
 			t.Errorf("cause %s, want %s", got, want)
 		}
 	})
-}
-
-// Check is what `validate --connect` asks.
-func (g *gate) Check(context.Context) error { return g.blocked() }
-
-func TestCheckAsksConverters(t *testing.T) {
-	c := load(t, gated(newMemory(), 1, true), "to-memory", sinkOf("value.converter", "gate"))
-	if err := c.Check(t.Context(), testLog(t)); err == nil || err.Error() != "value converter: the registry is away" {
-		t.Errorf("got %v", err)
-	}
-	if err := c.Check(t.Context(), testLog(t)); err != nil {
-		t.Errorf("the registry is back: %v", err)
-	}
-}
-
-// keyed says whether it is a key converter.
-type keyed struct {
-	convert.JSONConfig
-	keys bool
-}
-
-func (k *keyed) ForKeys() { k.keys = true }
-
-func TestKeySettings(t *testing.T) {
-	plugins := testPlugins(nil, newMemory())
-	plugins.Converters = append(plugins.Converters, ConverterPlugin("keyed", func(k *keyed) (*convert.JSON, error) { return convert.NewJSON(&k.JSONConfig) }))
-	c := load(t, plugins, "to-memory", sinkOf("key.converter", "keyed", "value.converter", "keyed"))
-	if key, value := c.key.settings.(*keyed).keys, c.value.settings.(*keyed).keys; !key || value {
-		t.Errorf("the key converter is one of keys: %v, the value converter: %v", key, value)
-	}
 }

@@ -61,27 +61,3 @@ func TestBudgetForgetsNobody(t *testing.T) {
 		}
 	}
 }
-
-// TestFailingSinkHoldsNoMemory has one target that is away and one that is not: what the first is
-// not rid of must not take the memory that the other reads with.
-func TestFailingSinkHoldsNoMemory(t *testing.T) {
-	k := testKafka(t)
-	fill(t, k, "numbers", 4, 0, 400)
-	down, up := newMemory(), newMemory()
-	down.refusing = 1 << 30
-	w := testWorker(t, k)
-	w.budget = newBudget(100)
-	w.Add(load(t, testPlugins(nil, down), "to-down", sinkOf("errors.retry.delay.max.ms", "3600000")))
-	w.Add(load(t, testPlugins(nil, up), "to-up", sinkOf()))
-	start(t, w)
-	until(t, "the rows of the target that is there", func() bool { return up.count() == 400 })
-	free := 0 // how often in a row: between two tries everything is free for a moment anyhow
-	until(t, "all memory to be free while the other target is away", func() bool {
-		w.budget.mu.Lock()
-		defer w.budget.mu.Unlock()
-		if free++; w.budget.used > 0 {
-			free = 0
-		}
-		return free == 20
-	})
-}

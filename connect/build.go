@@ -2,13 +2,13 @@ package connect
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"log/slog"
 	"reflect"
 
 	"connectd/config"
+	"connectd/kafka"
 )
 
 // newChain builds the connector's transforms, for one goroutine.
@@ -51,6 +51,36 @@ func (c *Connector) newSink(task int, log *slog.Logger, topicID func(ctx context
 	return c.plugin.sink(copyOf(c.settings), Env{Connector: c.Name, Task: task, Tasks: c.TasksMax, Log: log, TopicID: topicID})
 }
 
+// newProducer is the connector's producer in the cluster of k.
+func (c *Connector) newProducer(k kafka.Settings, log *slog.Logger) (*kafka.Producer, error) {
+	k, err := k.With(c.Producer)
+	if err != nil {
+		return nil, Permanent(fmt.Errorf("producer.override.*: %w", err))
+	}
+	return kafka.NewProducer(k, log)
+}
+
+// newAdmin is the connector's admin client in the cluster of k.
+func (c *Connector) newAdmin(k kafka.Settings) (*kafka.Admin, error) {
+	k, err := k.With(c.Admin)
+	if err != nil {
+		return nil, Permanent(fmt.Errorf("admin.override.*: %w", err))
+	}
+	return kafka.NewAdmin(k)
+}
+
+// ensureDeadLetters creates the dead letter topic when there is to be one and it is missing.
+func (c *Connector) ensureDeadLetters(ctx context.Context, admin *kafka.Admin) error {
+	if c.DeadLetters == "" {
+		return nil
+	}
+	err := admin.EnsureTopic(ctx, c.DeadLetters, kafka.TopicSpec{Partitions: 1, Replication: c.Replication})
+	if err != nil {
+		return fmt.Errorf("create the dead letter topic: %w", err)
+	}
+	return nil
+}
+
 // copyOf is a copy of settings, so that a constructor may complete its own without a race with
 // the other tasks.
 func copyOf(s config.Settings) config.Settings {
@@ -59,44 +89,12 @@ func copyOf(s config.Settings) config.Settings {
 	return c.Interface().(config.Settings)
 }
 
-// Check lets the connector and its converters check their settings against the live systems, if
-// they can: what `connectd validate --connect` does.
-func (c *Connector) Check(ctx context.Context, log *slog.Logger) error {
-	conv, err := c.newConverters()
-	if err != nil {
-		return err
+// OffsetsTopic is where the source offsets of c are kept.
+func (c *Connector) OffsetsTopic(w *WorkerSettings) string {
+	if c.source.OffsetsTopic != "" {
+		return c.source.OffsetsTopic
 	}
-	if c.source != nil {
-		src, err := c.newSource(0, 1, log, nil) // the one task that would have all of the work
-		if err != nil {
-			return err
-		}
-		return errors.Join(check(ctx, src), conv.check(ctx))
-	}
-	sink, err := c.newSink(0, log, nil)
-	if err != nil {
-		return err
-	}
-	return errors.Join(check(ctx, sink), sink.Close(), conv.check(ctx))
-}
-
-// check is the first thing that a converter finds: two of one registry would find the same.
-func (c *converters) check(ctx context.Context) error {
-	if err := check(ctx, c.key); err != nil {
-		return fmt.Errorf("key converter: %w", err)
-	}
-	if err := check(ctx, c.value); err != nil {
-		return fmt.Errorf("value converter: %w", err)
-	}
-	return nil
-}
-
-// check asks a Source, a Sink or a converter that is a Checker.
-func check(ctx context.Context, part any) error {
-	if k, ok := part.(Checker); ok {
-		return k.Check(ctx)
-	}
-	return nil
+	return w.OffsetsTopic
 }
 
 // ExactlyOnce says whether the connector is a source that writes in transactions.
@@ -111,6 +109,12 @@ func (c *Connector) tasks() int {
 		return min(max(s.Split(c.TasksMax), 1), c.TasksMax)
 	}
 	return 1 // one stream in order
+}
+
+// splits says whether several tasks may share the work of a source.
+func (c *Connector) splits() bool {
+	_, ok := c.settings.(Splitter)
+	return ok
 }
 
 // hashOf is 8 hex digits that change when a setting of the connector changes.

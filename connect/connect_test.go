@@ -295,9 +295,12 @@ func loadNamed(name string, settings map[string]string, plugins Plugins) (*Conne
 }
 
 // testWorker is a worker that is not running yet.
-func testWorker(t testing.TB, k kafka.Settings) *Worker {
+func testWorker(t testing.TB, k kafka.Settings, adjust ...func(*WorkerSettings)) *Worker {
 	var s WorkerSettings
 	s.Defaults()
+	for _, f := range adjust {
+		f(&s)
+	}
 	return NewWorker(&s, k, testLog(t))
 }
 

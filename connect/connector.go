@@ -85,8 +85,8 @@ type Transform interface {
 // instead of trying again, which would take the claim from the new owner.
 var ErrFenced = errors.New("another owner has taken over")
 
-// isFenced says whether another owner has taken over, in the target or in Kafka.
-func isFenced(err error) bool { return errors.Is(err, ErrFenced) || errors.Is(err, kafka.ErrFenced) }
+// IsFenced says whether another owner has taken over, in the target or in Kafka.
+func IsFenced(err error) bool { return errors.Is(err, ErrFenced) || errors.Is(err, kafka.ErrFenced) }
 
 // Permanent marks an error that cannot heal by itself: the task becomes FAILED and is not
 // restarted until somebody changes something.

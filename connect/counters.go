@@ -125,15 +125,3 @@ func (c *counters) read(s *TaskStatus, caughtUp bool) {
 		s.Lag = time.Duration(max(0, arrived-origin)) * time.Millisecond
 	}
 }
-
-// originTime is when a source's record came to be, in milliseconds since 1970; 0 when the record
-// does not say.
-func originTime(r *record.Record) int64 {
-	switch {
-	case r.Change != nil && r.Change.Time > 0:
-		return r.Change.Time / int64(time.Millisecond)
-	case r.Timestamp > 0:
-		return r.Timestamp
-	}
-	return 0
-}

@@ -3,7 +3,6 @@ package connect
 import (
 	"context"
 	"fmt"
-	"log/slog"
 )
 
 // Finding is one thing that an examination of a live system has found.
@@ -37,22 +36,4 @@ const (
 // for `connectd doctor`. An error is one that ended the examination early.
 type Examiner interface {
 	Examine(ctx context.Context) ([]Finding, error)
-}
-
-// Examine lets the connector examine the live system; one that is no Examiner is checked, and what
-// Check says is the finding.
-func (c *Connector) Examine(ctx context.Context, log *slog.Logger) ([]Finding, error) {
-	if c.source != nil {
-		src, err := c.newSource(0, 1, log, nil)
-		if err != nil {
-			return nil, err
-		}
-		if e, ok := src.(Examiner); ok {
-			return e.Examine(ctx)
-		}
-	}
-	if err := c.Check(ctx, log); err != nil {
-		return []Finding{{Grade: Problem, Text: err.Error()}}, nil
-	}
-	return []Finding{{Grade: Good, Text: "it can start"}}, nil
 }

@@ -52,9 +52,10 @@ type policy struct {
 	context     bool // put the cause into the dead letter's headers
 }
 
-func newPolicy(c *common) policy {
+// newPolicy is the connector's policy.
+func (c *Connector) newPolicy() policy {
 	return policy{
-		class:       c.Class,
+		class:       c.common.Class,
 		tolerateAll: c.Tolerance == "all",
 		logErrors:   c.LogErrors,
 		logContent:  c.LogContent,

@@ -8,7 +8,7 @@ import (
 
 // letters writes the dead letters of a sink task.
 type letters struct {
-	producer producer
+	producer *kafka.Producer
 }
 
 // send returns when msgs are durable.

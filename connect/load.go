@@ -9,15 +9,6 @@ import (
 	"connectd/convert"
 )
 
-// Kind is what a connector does.
-type Kind string
-
-// The kinds, as Kafka Connect's REST API writes them.
-const (
-	SourceKind Kind = "source"
-	SinkKind   Kind = "sink"
-)
-
 // Connector is a connector whose settings are decoded and checked, ready to run.
 type Connector struct {
 	Name  string
@@ -220,10 +211,7 @@ func unknownClass(class, noun string, tables ...[]Plugin) string {
 	var names []string
 	for _, t := range tables {
 		for _, p := range t {
-			names = append(names, p.Class)
-			for _, a := range p.Aliases {
-				names = append(names, a, simpleName(a))
-			}
+			names = append(names, p.Names()...)
 		}
 	}
 	if near := config.Nearest(class, names); near != "" {

@@ -23,7 +23,7 @@ func problemsOf(t *testing.T, yaml string) []string {
 	}
 	var w WorkerSettings
 	w.Defaults()
-	c, problems := Load(file.Connectors[0], &w, testPlugins(nil, newMemory()))
+	c, problems := Load(file.Connectors[0], &w, tablePlugins())
 	if (c == nil) != (problems.Err() != nil) {
 		t.Errorf("connector %v with the problems %v", c, problems)
 	}
@@ -102,7 +102,7 @@ func TestLoadTakesWorkersConverters(t *testing.T) {
 	w := &WorkerSettings{}
 	w.Defaults()
 	w.KeyConverter, w.KeySettings = "org.apache.kafka.connect.json.JsonConverter", map[string]string{"schemas.enable": "true"}
-	c, problems := Load(written, w, testPlugins(nil, nil))
+	c, problems := Load(written, w, tablePlugins())
 	if problems.Err() != nil {
 		t.Fatal(problems)
 	}
@@ -115,11 +115,27 @@ func TestLoadTakesWorkersConverters(t *testing.T) {
 }
 
 func TestSinkTakesOverItsOwnBatching(t *testing.T) {
-	plugins := testPlugins(nil, newMemory())
-	if c := load(t, plugins, "c", sinkOf("flush.rows", "7")); c.sink.MaxRows != 7 {
+	plugins := tablePlugins()
+	if c := loadTable(t, plugins, "connector.class", "memory-sink", "topics", "a", "flush.rows", "7"); c.sink.MaxRows != 7 {
 		t.Errorf("batch.max.rows is %d, want the sink's 7", c.sink.MaxRows)
 	}
-	if c := load(t, plugins, "c", sinkOf("flush.rows", "7", "batch.max.rows", "9")); c.sink.MaxRows != 9 {
+	if c := loadTable(t, plugins, "connector.class", "memory-sink", "topics", "a", "flush.rows", "7", "batch.max.rows", "9"); c.sink.MaxRows != 9 {
 		t.Errorf("batch.max.rows is %d, want 9 as written", c.sink.MaxRows)
+	}
+}
+
+func TestExactlyOnceSupport(t *testing.T) {
+	written, _ := config.NewConnector("c", map[string]string{"connector.class": "counter-source", "topic": "numbers"})
+	for support, want := range map[string]bool{"disabled": false, "preparing": false, "enabled": true} {
+		var s WorkerSettings
+		s.Defaults()
+		s.ExactlyOnce = support
+		c, problems := Load(written, &s, tablePlugins())
+		if err := problems.Err(); err != nil {
+			t.Fatal(err)
+		}
+		if c.ExactlyOnce() != want {
+			t.Errorf("exactly.once.source.support: %s: %v, want %v", support, c.ExactlyOnce(), want)
+		}
 	}
 }

@@ -62,10 +62,9 @@ var metrics = []metric{
 }
 
 const (
-	connectorMetric = "connectd_connector_state"
-	stateMetric     = "connectd_task_state"
-	latencyMetric   = "connectd_latency_seconds"
-	flushMetric     = "connectd_sink_flush_duration_seconds"
+	stateMetric   = "connectd_task_state"
+	latencyMetric = "connectd_latency_seconds"
+	flushMetric   = "connectd_sink_flush_duration_seconds"
 )
 
 func oneIf(b bool) int {
@@ -75,37 +74,15 @@ func oneIf(b bool) int {
 	return 0
 }
 
-// Collect and Describe make a Worker a prometheus.Collector, with the labels connector and task.
-// It describes nothing beforehand, since the gauges of sources come and go.
-func (w *Worker) Describe(chan<- *prometheus.Desc) {}
-
-// Collect sends the states of all connectors and the figures of all tasks.
-func (w *Worker) Collect(out chan<- prometheus.Metric) {
-	for _, s := range w.all() {
-		s.collect(out)
-		for _, t := range s.all() {
-			collect(out, s, t)
-		}
-	}
-}
-
-// collect sends the connector's own state, which it has also when its settings were refused and it
-// has no task.
-func (s *supervised) collect(out chan<- prometheus.Metric) {
-	is := s.status().State
-	state := prometheus.NewDesc(connectorMetric, "1 for the state that the connector is in; FAILED is one whose settings were refused.", []string{"connector", "state"}, nil)
-	for _, name := range []State{Running, Paused, Stopped, Failed} {
-		out <- prometheus.MustNewConstMetric(state, prometheus.GaugeValue, float64(oneIf(is == name)), s.name, string(name))
-	}
-}
-
 var taskLabels = []string{"connector", "task"}
 
-func collect(out chan<- prometheus.Metric, s *supervised, t *task) {
+// collect sends the figures of the task.
+func (t *task) collect(out chan<- prometheus.Metric) {
 	status := t.status()
-	labels := []string{s.name, strconv.Itoa(t.id)}
+	kind := t.connector.Kind
+	labels := []string{t.connector.Name, strconv.Itoa(t.id)}
 	for _, m := range metrics {
-		if m.only != "" && m.only != s.kind {
+		if m.only != "" && m.only != kind {
 			continue
 		}
 		if v := m.of(&status); !math.IsNaN(v) {
@@ -117,12 +94,12 @@ func collect(out chan<- prometheus.Metric, s *supervised, t *task) {
 		out <- prometheus.MustNewConstMetric(state, prometheus.GaugeValue, float64(oneIf(status.State == name)), append(slices.Clone(labels), string(name))...)
 	}
 	out <- t.count.latency.metric(latencyMetric, "From the time of a record at its origin until it arrived: was acknowledged by Kafka, or durable in the target.", labels)
-	if s.kind == SinkKind {
+	if kind == SinkKind {
 		out <- t.count.flush.metric(flushMetric, "How long the target took for a flush.", labels)
 		t.count.collectPartitions(out, labels)
 	}
 	if status.Progress != nil {
-		status.Progress.collect(out, labels)
+		collectProgress(status.Progress, out, labels)
 	}
 	gauges := map[string]float64{}
 	if status.Progress != nil {
@@ -146,8 +123,8 @@ var tableMetrics = []struct {
 	{"connectd_snapshot_done", "1 when all rows of the table are read.", func(t *TableProgress) float64 { return float64(oneIf(t.Done)) }},
 }
 
-// collect sends the figures of a snapshot, while there is one.
-func (p *Progress) collect(out chan<- prometheus.Metric, labels []string) {
+// collectProgress sends the figures of a snapshot, while there is one.
+func collectProgress(p *Progress, out chan<- prometheus.Metric, labels []string) {
 	if p.Phase != SnapshotPhase {
 		return
 	}

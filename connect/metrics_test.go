@@ -3,11 +3,8 @@ package connect
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"connectd/record"
 )
 
 // scraped are the figures of a scrape by name and the values of their labels.
@@ -120,28 +117,5 @@ func TestMetricsOfViolation(t *testing.T) {
 				t.Errorf("the offset is %d, beyond the range in which a record is missing", got)
 			}
 		})
-	}
-}
-
-// TestCountersAreWhole reads the counters while ranges are counted as fast as it goes.
-func TestCountersAreWhole(t *testing.T) {
-	var counted task
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		tally, times := Tally{Read: 3, Written: 1, Filtered: 1, Failed: 1, DeadLettered: 1}, originTimes{}
-		for range 200_000 {
-			counted.count.flushed(record.Partition{Topic: "numbers"}, &tally, &times, time.Now())
-		}
-	}()
-	for {
-		if s := counted.status(); s.Read != s.Written+s.Filtered+s.Failed || s.DeadLettered != s.Failed {
-			t.Fatalf("read %d, written %d, filtered %d, failed %d, dead-lettered %d", s.Read, s.Written, s.Filtered, s.Failed, s.DeadLettered)
-		}
-		select {
-		case <-done:
-			return
-		default:
-		}
 	}
 }

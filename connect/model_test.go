@@ -101,7 +101,7 @@ func (o *owner) live() {
 		if err == nil {
 			err = o.work(ctx)
 		}
-		if isFenced(err) || err == nil {
+		if IsFenced(err) || err == nil {
 			return
 		}
 		if IsPermanent(err) {
@@ -119,7 +119,7 @@ func (o *owner) live() {
 // sinkTask is the one that the owner's partition belongs to.
 func (o *owner) sinkTask() *sinkTask {
 	return &sinkTask{
-		task: o.w.task, schemas: &schemas{}, budget: newBudget(1 << 30), policy: newPolicy(o.w.task.connector.common),
+		task: o.w.task, schemas: &schemas{}, budget: newBudget(1 << 30), policy: o.w.task.connector.newPolicy(),
 		parts: map[record.Partition]*partition{}, attention: map[*partition]bool{}, wakePoll: func() {},
 		sink: o, commit: o.commit,
 	}
@@ -227,7 +227,7 @@ func search(task *task, limits modelLimits, seeds modelSeeds, target modelTarget
 }
 
 func modelTask(t *testing.T) *task {
-	return newTask(load(t, testPlugins(nil, newMemory()), "model", sinkOf()), 0, slog.New(slog.DiscardHandler), nil)
+	return newTask(connectorOf(t), 0, slog.New(slog.DiscardHandler), nil)
 }
 
 var modelTargets = []modelTarget{{name: "tokens"}, {name: "objects", byKey: true}, {name: "offsets", offsets: true}}

@@ -1,6 +1,10 @@
 package connect
 
-import "connectd/record"
+import (
+	"time"
+
+	"connectd/record"
+)
 
 // originTimes are the times at which the records of a range came to be, in runs of equal ones.
 type originTimes struct {
@@ -49,6 +53,9 @@ func (o *originTimes) merge() {
 	o.runs = half
 }
 
+// join adds the times of other.
+func (o *originTimes) join(other *originTimes) { o.runs = append(o.runs, other.runs...) }
+
 // of is when r came to be: what its value says, or else its timestamp.
 func (o *originTimes) of(r *record.Record) int64 {
 	s := r.Value.Schema
@@ -71,3 +78,15 @@ func (o *originTimes) of(r *record.Record) int64 {
 }
 
 func (o *originTimes) reset() { o.runs = o.runs[:0] }
+
+// originTime is when a source's record came to be, in milliseconds since 1970; 0 when the record
+// does not say.
+func originTime(r *record.Record) int64 {
+	switch {
+	case r.Change != nil && r.Change.Time > 0:
+		return r.Change.Time / int64(time.Millisecond)
+	case r.Timestamp > 0:
+		return r.Timestamp
+	}
+	return 0
+}

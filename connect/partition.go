@@ -126,7 +126,7 @@ func (p *partition) run(ctx context.Context) {
 			return
 		case err == nil:
 			return
-		case isFenced(err):
+		case IsFenced(err):
 			// The group is about to say so as well, see fenced.
 			p.log.Warn("partition is lost; nothing more is written for it", "err", err)
 			p.fenced(ctx, err)

@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 
 	"connectd/connect/deadletter"
-	"connectd/convert"
 	"connectd/kafka"
 	"connectd/record"
 )
@@ -19,12 +18,6 @@ type producer interface {
 	// Produce sends msgs and calls done once, when all are acknowledged or with the first error.
 	// The memory of msgs stays untouched until then.
 	Produce(msgs []kafka.Message, done func(error))
-}
-
-// converters are a connector's three converters. They belong to one goroutine.
-type converters struct {
-	key, value, header                convert.Converter
-	keyClass, valueClass, headerClass string
 }
 
 // pipeline carries the batches of one source task to Kafka: one goroutine encodes and produces

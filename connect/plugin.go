@@ -3,6 +3,7 @@ package connect
 import (
 	"context"
 	"log/slog"
+	"slices"
 
 	"connectd/config"
 	"connectd/convert"
@@ -22,6 +23,15 @@ type Env struct {
 	// another topic, whose offsets begin anew. nil where there is no Kafka.
 	TopicID func(ctx context.Context, topic string) (string, error)
 }
+
+// Kind is what a connector does.
+type Kind string
+
+// The kinds, as Kafka Connect's REST API writes them.
+const (
+	SourceKind Kind = "source"
+	SinkKind   Kind = "sink"
+)
 
 // Plugin is one line of the table of plugins: a class that a connector file may name, its
 // aliases (the Java classes that it stands in for), its settings, and how it is built.
@@ -77,16 +87,20 @@ func blank[C any, P settingsOf[C]]() config.Settings { return P(new(C)) }
 // part (PostgresConnector); ok is false when there is none.
 func Find(table []Plugin, class string) (p Plugin, ok bool) {
 	for _, p := range table {
-		if p.Class == class {
+		if slices.Contains(p.Names(), class) {
 			return p, true
-		}
-		for _, a := range p.Aliases {
-			if a == class || simpleName(a) == class {
-				return p, true
-			}
 		}
 	}
 	return Plugin{}, false
+}
+
+// Names are all that a connector file may call the plugin.
+func (p *Plugin) Names() []string {
+	names := []string{p.Class}
+	for _, a := range p.Aliases {
+		names = append(names, a, simpleName(a))
+	}
+	return names
 }
 
 // simpleName is the last part of a Java class name.

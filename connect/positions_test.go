@@ -29,7 +29,7 @@ func (w *written) PutAll(_ context.Context, entries map[string][]byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.at = append(w.at, time.Now())
-	w.offsets = append(w.offsets, string(entries[`["c",`+counterPartition+`]`]))
+	w.offsets = append(w.offsets, string(entries[`["c",`+eventPartition+`]`]))
 	return w.err
 }
 
@@ -56,13 +56,14 @@ func number(t *testing.T, text string) uint64 {
 type trickle struct{ n int }
 
 func (s trickle) Run(ctx context.Context, t *SourceTask) error {
-	c := &counter{&counterConfig{Topic: "t", BadAt: -1}}
 	n := 0
 	for ; n < s.n && ctx.Err() == nil; n++ {
 		time.Sleep(time.Millisecond)
 		b := <-t.Free()
-		c.add(b, n)
-		b.Offsets = append(b.Offsets, record.SourceOffset{Partition: []byte(counterPartition), Offset: b.Copy(fmt.Append(nil, n+1))})
+		r := b.Add()
+		r.Topic = "t"
+		r.Value = record.Datum{Schema: eventKeySchema, Value: record.OfStruct(append(b.Cells(1)[:0], record.OfInt(int64(n))))}
+		b.Offsets = append(b.Offsets, record.SourceOffset{Partition: []byte(eventPartition), Offset: b.Copy(fmt.Append(nil, n+1))})
 		b.Mark = uint64(n + 1)
 		t.Send(b)
 	}

@@ -73,7 +73,7 @@ func (t *settlement) add(s *shipment) {
 	t.tally.Add(&s.tally)
 	t.batches++
 	t.mark = s.mark
-	t.times.runs = append(t.times.runs, s.times.runs...)
+	t.times.join(&s.times)
 }
 
 // count counts what is settled, and forgets it.

@@ -133,10 +133,6 @@ type sourceSettings struct {
 
 const maxInFlight = 8
 
-// sourceBatches is how many batches a source has at most: one that it fills, one that is encoded,
-// and one that waits between. It has them back before they are acknowledged.
-const sourceBatches = 3
-
 func (s *sourceSettings) Defaults() {
 	s.common.Defaults()
 	s.MaxInFlight = maxInFlight
@@ -208,5 +204,25 @@ func (s *sinkSettings) Validate(r *config.Report) {
 	}
 	if s.Linger < 0 {
 		r.Errorf("linger.ms", "is negative; write 0 or more")
+	}
+}
+
+// adopt takes over what the sink's own settings say about batching.
+func (s *sinkSettings) adopt(own config.Settings, written *config.Section) {
+	b, ok := own.(Batcher)
+	if !ok {
+		return
+	}
+	is := func(key string) bool { _, ok := written.Get(key); return ok }
+	says := b.Batching()
+	s.spooled, s.whole = says.Spooled, says.Whole
+	if says.Rows > 0 && !is("batch.max.rows") {
+		s.MaxRows = says.Rows
+	}
+	if says.Bytes > 0 && !is("batch.max.bytes") {
+		s.MaxBytes = says.Bytes
+	}
+	if says.Linger > 0 && !is("linger.ms") {
+		s.Linger = says.Linger
 	}
 }

@@ -3,9 +3,6 @@ package connect
 import (
 	"context"
 	"errors"
-	"fmt"
-	"regexp"
-	"strconv"
 	"sync"
 	"time"
 
@@ -39,50 +36,28 @@ type sinkTask struct {
 	wakePoll  context.CancelFunc
 }
 
-// runSink runs a sink task once, until ctx is done or something fails.
-func (w *Worker) runSink(ctx context.Context, t *task) error {
-	c := t.connector
-	if err := w.schemas.open(ctx); err != nil {
-		return err
-	}
-	st := &sinkTask{
-		task: t, schemas: w.schemas, budget: w.budget, policy: newPolicy(c.common),
-		failed: make(chan error, 1), parts: map[record.Partition]*partition{}, attention: map[*partition]bool{},
-		wakePoll: func() {},
-	}
-	var err error
-	if st.sink, err = c.newSink(t.id, t.log, st.topicID); err != nil {
-		return err
-	}
-	err = st.run(ctx, w)
-	if closing := st.sink.Close(); err == nil {
-		err = closing
-	}
-	return err
-}
-
-func (t *sinkTask) run(ctx context.Context, w *Worker) error {
+func (t *sinkTask) run(ctx context.Context, r *sinkRunner) error {
 	if err := check(ctx, t.sink); err != nil {
 		return err
 	}
 	c := t.connector
 	var err error
-	if t.admin, err = w.newAdmin(c); err != nil {
+	if t.admin, err = c.newAdmin(r.kafka); err != nil {
 		return err
 	}
 	defer t.admin.Close()
+	if err := c.ensureDeadLetters(ctx, t.admin); err != nil {
+		return err
+	}
 	if c.DeadLetters != "" {
-		if err := ensureDeadLetters(ctx, t.admin, c.common); err != nil {
-			return err
-		}
-		producer, err := w.newProducer(c, t.log)
+		producer, err := c.newProducer(r.kafka, t.log)
 		if err != nil {
 			return err
 		}
 		defer producer.Close()
 		t.letters = &letters{producer: producer}
 	}
-	k, options, err := w.groupOptions(c, t.id)
+	k, options, err := r.groupOptions(c, t.id)
 	if err != nil {
 		return err
 	}
@@ -96,78 +71,10 @@ func (t *sinkTask) run(ctx context.Context, w *Worker) error {
 	if err = t.group.Reach(ctx); err == nil {
 		err = t.poll(ctx)
 	}
-	if ending := t.end(w.settings.Grace); err == nil {
+	if ending := t.end(r.settings.Grace); err == nil {
 		err = ending
 	}
 	return err
-}
-
-// sessionTimeout is how long the partitions of a killed process stay without an owner, unless the
-// settings say otherwise. Kafka's default for consumers, 45 s, is for programs that heartbeat
-// between two polls; Kafka Connect's for workers is this.
-const sessionTimeout = 10 * time.Second
-
-// fetchWait is how long a broker gathers before it answers a fetch, unless the settings say
-// otherwise. A broker answers one fetch of a member at a time: while it waits for partitions that
-// are at their end, one that was paused and goes on gets nothing. Kafka's default is half a second.
-const fetchWait = 50 * time.Millisecond
-
-// What one fetch gets, unless the settings say otherwise: a broker's answer is here at once, and
-// several times as large when it is decompressed, before memory.max.bytes can pause anything. Kafka's
-// defaults are 50 MiB, and 1 MiB of a partition; half of that is enough to decode while more comes.
-const (
-	fetchMax     = 8 << 20
-	partitionMax = 512 << 10
-)
-
-// unset are Kafka's defaults, to know what somebody has set.
-var unset = func() (s kafka.Settings) { s.Defaults(); return s }()
-
-// groupOptions are those of the connector's own consumer group.
-func (w *Worker) groupOptions(c *Connector, task int) (kafka.Settings, kafka.GroupOptions, error) {
-	o := kafka.GroupOptions{
-		ID:            "connect-" + c.Name, // Kafka Connect's name, so that its offsets are taken over
-		Topics:        c.sink.Topics,
-		Protocol:      c.sink.Protocol,
-		ReadCommitted: true,
-	}
-	if c.sink.Pattern != nil {
-		o.Pattern = regexp.MustCompile("^(?:" + c.sink.Pattern.String() + ")$") // Java matches the whole name
-	}
-	overrides := map[string]string{}
-	if w.kafka.Session == unset.Session {
-		overrides["session.timeout.ms"] = strconv.FormatInt(sessionTimeout.Milliseconds(), 10)
-	}
-	if w.kafka.FetchWait == unset.FetchWait {
-		overrides["fetch.max.wait.ms"] = strconv.FormatInt(fetchWait.Milliseconds(), 10)
-	}
-	if w.kafka.FetchMax == unset.FetchMax {
-		overrides["fetch.max.bytes"] = strconv.Itoa(fetchMax)
-	}
-	if w.kafka.PartitionMax == unset.PartitionMax {
-		overrides["max.partition.fetch.bytes"] = strconv.Itoa(partitionMax)
-	}
-	for key, value := range c.Consumer {
-		switch key {
-		case "group.id":
-			o.ID = value
-		case "group.instance.id":
-			overrides[key] = fmt.Sprintf("%s-%d", value, task) // each task is a member of its own
-		default:
-			overrides[key] = value
-		}
-		if key == "isolation.level" && value == "read_uncommitted" {
-			o.ReadCommitted = false
-		}
-		if key == "group.protocol" {
-			o.Protocol = value
-		}
-	}
-	k, err := w.kafka.With(overrides)
-	if err != nil {
-		return k, o, Permanent(fmt.Errorf("consumer.override.*: %w", err))
-	}
-	return k, o, nil
 }
 
 // poll gives what it polls to the partitions, until ctx is done or something fails. It never

@@ -8,64 +8,95 @@ import (
 	"connectd/kafka"
 )
 
-// runSource runs a source task once, from the committed position until ctx is done or something
-// fails. Everything that it builds ends with it, so that nothing of a failed attempt reaches
-// Kafka after the next has begun.
-func (w *Worker) runSource(ctx context.Context, t *task) error {
-	c := t.connector
-	src, err := c.newSource(t.id, c.tasks(), t.log, w.readTopic)
+// sourceBatches is how many batches a source has at most: one that it fills, one that is encoded,
+// and one that waits between. It has them back before they are acknowledged.
+const sourceBatches = 3
+
+// sourceRunner runs the tasks of a worker's sources.
+type sourceRunner struct {
+	settings *WorkerSettings
+	kafka    kafka.Settings
+	stores   *kafka.Stores
+	schemas  *schemas
+}
+
+// newSourceRunner is for the sources of one worker.
+func newSourceRunner(s *WorkerSettings, k kafka.Settings, stores *kafka.Stores, schemas *schemas) *sourceRunner {
+	return &sourceRunner{settings: s, kafka: k, stores: stores, schemas: schemas}
+}
+
+// source is a task of a source, from attempt to attempt.
+type source struct {
+	*task
+	*sourceRunner
+
+	yielded map[string][]byte // the source offsets when another process was seen at work; nil when none was
+	own     map[string]string // source partitions that this task had written then
+}
+
+// newTask is a task of c.
+func (r *sourceRunner) newTask(c *Connector, id int, log *slog.Logger) *task {
+	s := &source{sourceRunner: r}
+	s.task = newTask(c, id, log, s.run)
+	return s.task
+}
+
+// run runs the source once, from the committed position until ctx is done or something fails.
+// Everything that it builds ends with it, so that nothing of a failed attempt reaches Kafka after the
+// next has begun.
+func (s *source) run(ctx context.Context) error {
+	c := s.connector
+	src, err := c.newSource(s.id, c.tasks(), s.log, s.readTopic)
 	if err != nil {
 		return err
 	}
 	if err = check(ctx, src); err != nil {
 		return err
 	}
-	p := &pipeline{connector: c.Name, id: t.id, log: t.log, policy: newPolicy(c.common), count: &t.count}
+	p := &pipeline{connector: c.Name, id: s.id, log: s.log, policy: c.newPolicy(), count: &s.count}
 	var offsets map[string][]byte
-	if c.exactlyOnce {
-		offsets, err = w.transactional(ctx, t, p)
+	if c.ExactlyOnce() {
+		offsets, err = s.transactional(ctx, p)
 	} else {
-		offsets, err = w.repeating(ctx, t, p)
+		offsets, err = s.repeating(ctx, p)
 	}
 	if err != nil {
 		return err
 	}
 	defer p.close()
 	p.limit = c.source.MaxInFlight
-	p.intake = NewIntake(c.Name, min(p.limit, sourceBatches), offsets, t.log)
+	p.intake = NewIntake(c.Name, min(p.limit, sourceBatches), offsets, s.log)
 	if p.chain, err = c.newChain(); err != nil {
 		return err
 	}
 	if p.conv, err = c.newConverters(); err != nil {
 		return err
 	}
-	admin, err := w.newAdmin(c)
+	admin, err := c.newAdmin(s.kafka)
 	if err != nil {
 		return err
 	}
 	defer admin.Close()
-	if p.topics, err = w.newTopics(c, admin); err != nil {
+	if p.topics, err = s.newTopics(c, admin); err != nil {
 		return err
 	}
-	if c.DeadLetters != "" {
-		if err := ensureDeadLetters(ctx, admin, c.common); err != nil {
-			return err
-		}
+	if err := c.ensureDeadLetters(ctx, admin); err != nil {
+		return err
 	}
-	t.running(p.look)
-	t.listen(src)
-	err = p.run(ctx, src, w.settings.Grace)
-	if isFenced(err) {
-		t.yield(ctx, w, offsets, p.offsets.keys)
+	s.running(p.look)
+	s.listen(src)
+	err = p.run(ctx, src, s.settings.Grace)
+	if IsFenced(err) {
+		s.yield(ctx, offsets, p.offsets.keys)
 	}
 	return err
 }
 
 // repeating readies p for delivery at least once, and reads where to start.
-func (w *Worker) repeating(ctx context.Context, t *task, p *pipeline) (map[string][]byte, error) {
-	c := t.connector
-	topic := w.offsetsTopic(c)
-	store, err := w.stores.Get(ctx, topic, nil)
+func (s *source) repeating(ctx context.Context, p *pipeline) (map[string][]byte, error) {
+	c := s.connector
+	topic := s.offsetsTopic(c)
+	store, err := s.stores.Get(ctx, topic, nil)
 	if err != nil {
 		return nil, fmt.Errorf("open the offsets topic: %w", err)
 	}
@@ -73,17 +104,17 @@ func (w *Worker) repeating(ctx context.Context, t *task, p *pipeline) (map[strin
 	if err != nil {
 		return nil, Permanent(err)
 	}
-	producer, err := w.newProducer(c, t.log)
+	producer, err := c.newProducer(s.kafka, s.log)
 	if err != nil {
 		return nil, err
 	}
-	p.offsets = newOffsetWriter(c.Name, &offsetsTopic{store, func() { w.stores.Discard(topic, store) }})
+	p.offsets = newOffsetWriter(c.Name, &offsetsTopic{store, func() { s.stores.Discard(topic, store) }})
 	p.producer, p.close = producer, producer.Close
 	return offsets, nil
 }
 
 // offsetsTopic is where the connector's source offsets are kept.
-func (w *Worker) offsetsTopic(c *Connector) string { return c.OffsetsTopic(w.settings) }
+func (r *sourceRunner) offsetsTopic(c *Connector) string { return c.OffsetsTopic(r.settings) }
 
 // offsetsTopic is the store of source offsets. A store takes no more writes after an error: the
 // next attempt opens it again.
@@ -101,40 +132,15 @@ func (o *offsetsTopic) PutAll(ctx context.Context, entries map[string][]byte) er
 	return err
 }
 
-func (w *Worker) newProducer(c *Connector, log *slog.Logger) (*kafka.Producer, error) {
-	k, err := w.kafka.With(c.Producer)
-	if err != nil {
-		return nil, Permanent(fmt.Errorf("producer.override.*: %w", err))
-	}
-	return kafka.NewProducer(k, log)
-}
-
-func (w *Worker) newAdmin(c *Connector) (*kafka.Admin, error) {
-	k, err := w.kafka.With(c.Admin)
-	if err != nil {
-		return nil, Permanent(fmt.Errorf("admin.override.*: %w", err))
-	}
-	return kafka.NewAdmin(k)
-}
-
 // newTopics prepares the topics of a source by topic.creation.*.
-func (w *Worker) newTopics(c *Connector, admin *kafka.Admin) (*topics, error) {
-	spec, wrong := topicSpec(c.source.TopicDefaults)
-	if wrong != nil {
-		return nil, Permanent(fmt.Errorf("%s: %s", wrong.key, wrong.text))
+func (r *sourceRunner) newTopics(c *Connector, admin *kafka.Admin) (*topics, error) {
+	spec, err := c.source.topicSpec()
+	if err != nil {
+		return nil, err
 	}
-	t := &topics{spec: spec, schemas: w.schemas, known: map[string]*topic{}}
-	if w.settings.TopicCreation && c.source.TopicCreation {
+	t := &topics{spec: spec, schemas: r.schemas, known: map[string]*topic{}}
+	if r.settings.TopicCreation && c.source.TopicCreation {
 		t.admin = admin
 	}
 	return t, nil
-}
-
-// ensureDeadLetters creates the dead letter topic when it is missing.
-func ensureDeadLetters(ctx context.Context, admin creator, c *common) error {
-	err := admin.EnsureTopic(ctx, c.DeadLetters, kafka.TopicSpec{Partitions: 1, Replication: c.Replication})
-	if err != nil {
-		return fmt.Errorf("create the dead letter topic: %w", err)
-	}
-	return nil
 }

@@ -14,29 +14,29 @@ import (
 // transactional readies p for delivery in transactions: it claims the task's transactional id,
 // which ends whatever another process had begun under it, and only then reads where to start.
 // Offsets that are read before the claim could still be passed by that process's last commit.
-func (w *Worker) transactional(ctx context.Context, t *task, p *pipeline) (map[string][]byte, error) {
-	c := t.connector
-	k, err := w.transactionSettings(c)
+func (s *source) transactional(ctx context.Context, p *pipeline) (map[string][]byte, error) {
+	c := s.connector
+	k, err := s.transactionSettings(c)
 	if err != nil {
 		return nil, err
 	}
-	if err := t.checkRival(ctx, w, k); err != nil {
+	if err := s.checkRival(ctx, k); err != nil {
 		return nil, err
 	}
-	if err := t.before.end(ctx, func() error { return w.fencePredecessors(ctx, t, k) }); err != nil {
+	if err := s.before.end(ctx, func() error { return s.fencePredecessors(ctx, k) }); err != nil {
 		return nil, err
 	}
-	producer, err := kafka.NewTxProducer(ctx, k, w.transactionalID(c, strconv.Itoa(t.id)), t.log)
+	producer, err := kafka.NewTxProducer(ctx, k, s.transactionalID(c, strconv.Itoa(s.id)), s.log)
 	if err != nil {
 		return nil, err
 	}
-	offsets, err := w.readOffsets(ctx, c, k)
+	offsets, err := s.readOffsets(ctx, k)
 	if err != nil {
 		producer.Close()
 		return nil, err
 	}
 	p.offsets = newOffsetWriter(c.Name, nil)
-	p.tx = &transactions{kafka: producer, topic: w.offsetsTopic(c), offsets: map[string][]byte{}}
+	p.tx = &transactions{kafka: producer, topic: s.offsetsTopic(c), offsets: map[string][]byte{}}
 	if c.source.Boundary == "interval" {
 		p.tx.interval = c.source.BoundaryPeriod
 	}
@@ -46,8 +46,8 @@ func (w *Worker) transactional(ctx context.Context, t *task, p *pipeline) (map[s
 
 // transactionSettings are those of the connector's producer. A transaction that stays open on
 // purpose gets that much more time.
-func (w *Worker) transactionSettings(c *Connector) (kafka.Settings, error) {
-	k, err := w.kafka.With(c.Producer)
+func (r *sourceRunner) transactionSettings(c *Connector) (kafka.Settings, error) {
+	k, err := r.kafka.With(c.Producer)
 	if err != nil {
 		return k, Permanent(fmt.Errorf("producer.override.*: %w", err))
 	}
@@ -65,13 +65,13 @@ func (w *Worker) transactionSettings(c *Connector) (kafka.Settings, error) {
 
 // readOffsets reads the connector's offsets in the cluster of k. Those of transactions are not in
 // the stores that the worker has open, which know what they have written themselves.
-func (w *Worker) readOffsets(ctx context.Context, c *Connector, k kafka.Settings) (map[string][]byte, error) {
-	store, err := kafka.OpenStore(ctx, k, w.offsetsTopic(c), w.log)
+func (s *source) readOffsets(ctx context.Context, k kafka.Settings) (map[string][]byte, error) {
+	store, err := kafka.OpenStore(ctx, k, s.offsetsTopic(s.connector), s.log)
 	if err != nil {
 		return nil, fmt.Errorf("read the offsets topic: %w", err)
 	}
 	defer store.Close()
-	offsets, err := offsetsOf(c.Name, store.All())
+	offsets, err := offsetsOf(s.connector.Name, store.All())
 	if err != nil {
 		return nil, Permanent(err)
 	}
@@ -83,27 +83,27 @@ const yieldLimit = 10 * time.Second
 
 // yield notes where the position is when another process has taken over. start is where this
 // attempt began, for when it can not be read; own are the source partitions that it has written.
-func (t *task) yield(ctx context.Context, w *Worker, start map[string][]byte, own map[string]string) {
+func (s *source) yield(ctx context.Context, start map[string][]byte, own map[string]string) {
 	ctx, cancel := context.WithTimeout(ctx, yieldLimit)
 	defer cancel()
-	t.own = own
-	t.yielded = t.ownOffsets(start)
-	if k, err := w.transactionSettings(t.connector); err == nil {
-		if now, err := w.readOffsets(ctx, t.connector, k); err == nil {
-			t.yielded = t.ownOffsets(now)
+	s.own = own
+	s.yielded = s.ownOffsets(start)
+	if k, err := s.transactionSettings(s.connector); err == nil {
+		if now, err := s.readOffsets(ctx, k); err == nil {
+			s.yielded = s.ownOffsets(now)
 		}
 	}
 }
 
 // ownOffsets are those that nobody but this task has reason to move: all of a connector's only
 // task; where there are more, those that it has written itself.
-func (t *task) ownOffsets(all map[string][]byte) map[string][]byte {
-	if t.connector.tasks() == 1 {
+func (s *source) ownOffsets(all map[string][]byte) map[string][]byte {
+	if s.connector.tasks() == 1 {
 		return all
 	}
 	mine := map[string][]byte{}
 	for partition, offset := range all {
-		if _, ok := t.own[partition]; ok {
+		if _, ok := s.own[partition]; ok {
 			mine[partition] = offset
 		}
 	}
@@ -113,18 +113,18 @@ func (t *task) ownOffsets(all map[string][]byte) map[string][]byte {
 // checkRival refuses to start while the position goes on without this task: then another process
 // runs the same connector, and claiming the transactional id would fence it, as it would this one
 // the time after. When the position stands still, the other one is gone or has nothing to do.
-func (t *task) checkRival(ctx context.Context, w *Worker, k kafka.Settings) error {
-	if t.yielded == nil {
+func (s *source) checkRival(ctx context.Context, k kafka.Settings) error {
+	if s.yielded == nil {
 		return nil
 	}
-	now, err := w.readOffsets(ctx, t.connector, k)
+	now, err := s.readOffsets(ctx, k)
 	if err != nil {
 		return err
 	}
-	if now = t.ownOffsets(now); !maps.EqualFunc(now, t.yielded, bytes.Equal) {
-		t.yielded = now
+	if now = s.ownOffsets(now); !maps.EqualFunc(now, s.yielded, bytes.Equal) {
+		s.yielded = now
 		return fmt.Errorf("another process runs this connector, and its position goes on; stop one of them, or give one another name: %w", ErrFenced)
 	}
-	t.yielded = nil
+	s.yielded = nil
 	return nil
 }

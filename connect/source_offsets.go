@@ -5,7 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
+	"slices"
 
+	"connectd/kafka"
 	"connectd/record"
 )
 
@@ -48,7 +51,7 @@ func offsetPrefix(connector string) string {
 }
 
 // offsetsOf are a connector's offsets, by source partition, among all of an offsets topic.
-func offsetsOf(connector string, all map[string][]byte) (map[string][]byte, error) {
+func offsetsOf(owner string, all map[string][]byte) (map[string][]byte, error) {
 	mine := map[string][]byte{}
 	for key, offset := range all {
 		var parts []json.RawMessage
@@ -56,7 +59,7 @@ func offsetsOf(connector string, all map[string][]byte) (map[string][]byte, erro
 			continue // another program's record; ours are checked when they are written
 		}
 		var name string
-		if json.Unmarshal(parts[0], &name) != nil || name != connector || offset == nil {
+		if json.Unmarshal(parts[0], &name) != nil || name != owner || offset == nil {
 			continue
 		}
 		if !json.Valid(offset) {
@@ -65,4 +68,35 @@ func offsetsOf(connector string, all map[string][]byte) (map[string][]byte, erro
 		mine[string(parts[1])] = offset
 	}
 	return mine, nil
+}
+
+// ReadOffset is the offset that an offsets topic has for a connector's source partition; nil when
+// it has none, or when there is no such topic.
+func ReadOffset(ctx context.Context, k kafka.Settings, topic, connector string, partition []byte, log *slog.Logger) ([]byte, error) {
+	admin, err := kafka.NewAdmin(k)
+	if err != nil {
+		return nil, err
+	}
+	defer admin.Close()
+	topics, err := admin.Topics(ctx)
+	if err != nil || !slices.Contains(topics, topic) {
+		return nil, err
+	}
+	store, err := kafka.OpenStore(ctx, k, topic, log)
+	if err != nil {
+		return nil, fmt.Errorf("read the offsets topic: %w", err)
+	}
+	defer store.Close()
+	all, err := offsetsOf(connector, store.All())
+	return all[string(partition)], err
+}
+
+// WriteOffset stores an offset as the newest one, in a form that Kafka Connect reads, too.
+func WriteOffset(ctx context.Context, k kafka.Settings, topic, connector string, partition, offset []byte, log *slog.Logger) error {
+	store, err := kafka.OpenStore(ctx, k, topic, log)
+	if err != nil {
+		return fmt.Errorf("write to the offsets topic: %w", err)
+	}
+	defer store.Close()
+	return store.Put(ctx, offsetPrefix(connector)+string(partition)+"]", offset)
 }

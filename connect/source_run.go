@@ -3,8 +3,6 @@ package connect
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -57,15 +55,4 @@ func (p *pipeline) run(ctx context.Context, src Source, grace time.Duration) err
 		return failed
 	}
 	return nil
-}
-
-// guarded is f's error, or the panic of f as one: a mistake in one connector must not end the
-// others.
-func guarded(f func() error) (err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
-		}
-	}()
-	return f()
 }

@@ -15,17 +15,6 @@ const (
 	Restarting State = "RESTARTING"
 )
 
-// ConnectorStatus is a snapshot of one connector.
-type ConnectorStatus struct {
-	Name  string
-	Class string
-	Kind  Kind
-	State State
-	Cause error // of FAILED: what validation found
-	Since time.Time
-	Tasks []TaskStatus // none while the connector is stopped or failed
-}
-
 // TaskStatus is a snapshot of one task. The figures go on over its restarts.
 type TaskStatus struct {
 	ID       int

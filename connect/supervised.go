@@ -7,6 +7,17 @@ import (
 	"time"
 )
 
+// ConnectorStatus is a snapshot of one connector.
+type ConnectorStatus struct {
+	Name  string
+	Class string
+	Kind  Kind
+	State State
+	Cause error // of FAILED: what validation found
+	Since time.Time
+	Tasks []TaskStatus // none while the connector is stopped or failed
+}
+
 // supervised is a connector and its tasks. One goroutine (loop) starts and stops the tasks; the
 // others say what they want and wake it.
 type supervised struct {
@@ -14,7 +25,7 @@ type supervised struct {
 	kind        Kind
 	connector   *Connector // nil when validation failed
 	log         *slog.Logger
-	attempt     func(context.Context, *task) error
+	newTask     func(c *Connector, id int, log *slog.Logger) *task
 	changed     chan struct{} // one slot
 
 	mu      sync.Mutex
@@ -95,7 +106,7 @@ func (s *supervised) run(ctx context.Context, restart map[int]bool) {
 	if len(s.all()) == 0 {
 		var tasks []*task
 		for id := range s.connector.tasks() {
-			tasks = append(tasks, newTask(s.connector, id, s.log, s.attempt))
+			tasks = append(tasks, s.newTask(s.connector, id, s.log))
 		}
 		s.mu.Lock()
 		s.tasks = tasks

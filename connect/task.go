@@ -17,12 +17,10 @@ type task struct {
 	id        int
 	log       *slog.Logger
 	count     counters
-	attempt   func(ctx context.Context, t *task) error // runs the source or the sink once
+	attempt   func(ctx context.Context) error // runs the source or the sink once
 	backoff   backoff
 
-	before  *predecessors
-	yielded map[string][]byte // the source offsets when another process was seen at work; nil when none was
-	own     map[string]string // source partitions that this task had written then
+	before *predecessors
 
 	cancel context.CancelFunc // of the running goroutine; owned by the connector's loop
 
@@ -38,7 +36,7 @@ type task struct {
 	signaled Signaled          // its source, when that takes signals
 }
 
-func newTask(c *Connector, id int, log *slog.Logger, attempt func(context.Context, *task) error) *task {
+func newTask(c *Connector, id int, log *slog.Logger, attempt func(context.Context) error) *task {
 	return &task{
 		connector: c,
 		id:        id,
@@ -96,7 +94,7 @@ func (t *task) setDone(done chan struct{}) {
 func (t *task) supervise(ctx context.Context) {
 	for {
 		began := time.Now()
-		err := guarded(func() error { return t.attempt(ctx, t) })
+		err := guarded(func() error { return t.attempt(ctx) })
 		switch {
 		case ctx.Err() != nil:
 			if err != nil {
@@ -115,7 +113,7 @@ func (t *task) supervise(ctx context.Context) {
 			t.backoff.reset()
 		}
 		pause := t.backoff.next()
-		if isFenced(err) {
+		if IsFenced(err) {
 			pause = t.backoff.most // leave the other one alone, see yield
 		}
 		t.log.Warn("task restarts", "in", pause.Round(time.Millisecond), "err", err)

@@ -12,6 +12,15 @@ type settingError struct{ key, text string }
 
 const topicDefault = "topic.creation.default."
 
+// topicSpec is what the topics that are created are like.
+func (s *sourceSettings) topicSpec() (kafka.TopicSpec, error) {
+	spec, wrong := topicSpec(s.TopicDefaults)
+	if wrong != nil {
+		return spec, Permanent(fmt.Errorf("%s: %s", wrong.key, wrong.text))
+	}
+	return spec, nil
+}
+
 // topicSpec reads topic.creation.default.*: partitions and replication.factor, and everything
 // else as a property of the topic.
 func topicSpec(settings map[string]string) (kafka.TopicSpec, *settingError) {

@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"connectd/config"
 	"connectd/internal/testenv"
 	"connectd/kafka"
 	"connectd/record"
@@ -322,48 +321,4 @@ func TestTransactionsDeadLetters(t *testing.T) {
 			t.Errorf("dead letters %v", got)
 		}
 	})
-}
-
-func TestTransactionSettings(t *testing.T) {
-	written, _ := config.NewConnector("c", map[string]string{"connector.class": "counter-source", "topic": "numbers"})
-	for support, want := range map[string]bool{"disabled": false, "preparing": false, "enabled": true} {
-		var s WorkerSettings
-		s.Defaults()
-		s.ExactlyOnce = support
-		c, problems := Load(written, &s, testPlugins(nil, nil))
-		if err := problems.Err(); err != nil {
-			t.Fatal(err)
-		}
-		if c.ExactlyOnce() != want {
-			t.Errorf("exactly.once.source.support: %s: %v, want %v", support, c.ExactlyOnce(), want)
-		}
-	}
-	const key = "producer.override.transaction.timeout.ms"
-	for _, c := range []struct {
-		boundary, timeout string
-		want              time.Duration
-		err               string
-	}{
-		{"poll", "", time.Minute, ""},
-		{"poll", "5000", 5 * time.Second, ""},
-		{"interval", "", 70 * time.Second, ""},
-		{"interval", "30000", 30 * time.Second, ""},
-		{"interval", "10000", 0, "producer.override.transaction.timeout.ms (10s) is not longer than transaction.boundary.interval.ms (10s): the broker would abort every transaction; raise it, or remove it"},
-	} {
-		settings := map[string]string{"connector.class": "counter-source", "topic": "numbers", "transaction.boundary": c.boundary, "transaction.boundary.interval.ms": "10000"}
-		if c.timeout != "" {
-			settings[key] = c.timeout
-		}
-		w := &Worker{}
-		w.kafka.Defaults()
-		k, err := w.transactionSettings(load(t, testPlugins(nil, nil), "c", settings))
-		switch {
-		case c.err != "":
-			if err == nil || err.Error() != c.err || !IsPermanent(err) {
-				t.Errorf("%s, %s: got %v, want %s", c.boundary, c.timeout, err, c.err)
-			}
-		case err != nil || k.Transaction != c.want:
-			t.Errorf("%s, %s: got %s, %v; want %s", c.boundary, c.timeout, k.Transaction, err, c.want)
-		}
-	}
 }

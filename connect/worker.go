@@ -20,13 +20,12 @@ var ErrUnknown = errors.New("no such connector or task")
 // Worker runs connectors. A task that fails restarts by itself and disturbs no other; an error
 // that can not heal leaves it FAILED with the cause in its status.
 type Worker struct {
-	settings *WorkerSettings
-	kafka    kafka.Settings
-	log      *slog.Logger
-	stores   *kafka.Stores
-	schemas  *schemas
-	budget   *budget
-	added    chan struct{} // one slot
+	grace   time.Duration
+	log     *slog.Logger
+	stores  *kafka.Stores
+	sources *sourceRunner
+	sinks   *sinkRunner
+	added   chan struct{} // one slot
 
 	mu         sync.Mutex
 	connectors []*supervised // in the order of Add
@@ -35,10 +34,12 @@ type Worker struct {
 
 // NewWorker makes a worker for connectors that live on the cluster of k.
 func NewWorker(s *WorkerSettings, k kafka.Settings, log *slog.Logger) *Worker {
-	w := &Worker{settings: s, kafka: k, log: log, budget: newBudget(int64(s.Memory)), added: make(chan struct{}, 1)}
-	w.stores = kafka.NewStores(k, log)
-	w.schemas = newSchemas(s.SchemasTopic, w.stores, log)
-	return w
+	stores := kafka.NewStores(k, log)
+	schemas := newSchemas(s.SchemasTopic, stores, log)
+	return &Worker{
+		grace: s.Grace, log: log, stores: stores, added: make(chan struct{}, 1),
+		sources: newSourceRunner(s, k, stores, schemas), sinks: newSinkRunner(s, k, schemas),
+	}
 }
 
 // Add takes a connector that Load has accepted. Run starts it, also when it runs already.
@@ -50,9 +51,9 @@ func (w *Worker) Add(c *Connector) {
 	case config.Stopped:
 		s.target = Stopped
 	}
-	s.attempt = w.runSource
+	s.newTask = w.sources.newTask
 	if c.Kind == SinkKind {
-		s.attempt = w.runSink
+		s.newTask = w.sinks.newTask
 	}
 	w.add(s)
 }
@@ -107,7 +108,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	case <-ended:
 		w.stores.Close()
 		return nil
-	case <-time.After(w.settings.Grace + stuck):
+	case <-time.After(w.grace + stuck):
 		return fmt.Errorf("tasks that did not stop in time: %s", strings.Join(w.unfinished(), ", "))
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -14,7 +13,9 @@ type collected struct{ *Progress }
 
 func (c collected) Describe(chan<- *prometheus.Desc) {}
 
-func (c collected) Collect(out chan<- prometheus.Metric) { c.collect(out, []string{"shop", "0"}) }
+func (c collected) Collect(out chan<- prometheus.Metric) {
+	collectProgress(c.Progress, out, []string{"shop", "0"})
+}
 
 func TestSnapshotMetrics(t *testing.T) {
 	p := Progress{Phase: SnapshotPhase, Rate: 50, Tables: []TableProgress{{Table: "public.a", Rows: 7, Estimated: 7, Done: true}, {Table: "public.b", Rows: 100, Estimated: 200}}}
@@ -50,20 +51,5 @@ func TestSnapshotMetrics(t *testing.T) {
 	p.Phase = "streaming"
 	if got := gathered(); len(got) > 0 {
 		t.Errorf("metrics of a snapshot while streaming: %q", got)
-	}
-}
-
-func TestProgressLeft(t *testing.T) {
-	p := Progress{Tables: []TableProgress{{Rows: 10, Estimated: 40}}}
-	if left, ok := p.Left(); ok {
-		t.Errorf("%s left at an unknown rate", left)
-	}
-	p.Rate = 10
-	if left, ok := p.Left(); !ok || left != 3*time.Second {
-		t.Errorf("%s left, want 3s", left)
-	}
-	p.Tables[0].Rows = 40
-	if left, ok := p.Left(); ok {
-		t.Errorf("%s left of nothing", left)
 	}
 }

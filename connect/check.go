@@ -1,0 +1,67 @@
+package connect
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+)
+
+// Check lets the connector and its converters check their settings against the live systems, if
+// they can: what `connectd validate --connect` does.
+func (c *Connector) Check(ctx context.Context, log *slog.Logger) error {
+	conv, err := c.newConverters()
+	if err != nil {
+		return err
+	}
+	if c.source != nil {
+		src, err := c.newSource(0, 1, log, nil) // the one task that would have all of the work
+		if err != nil {
+			return err
+		}
+		return errors.Join(check(ctx, src), conv.check(ctx))
+	}
+	sink, err := c.newSink(0, log, nil)
+	if err != nil {
+		return err
+	}
+	return errors.Join(check(ctx, sink), sink.Close(), conv.check(ctx))
+}
+
+// check asks a Source, a Sink or a converter that is a Checker.
+func check(ctx context.Context, part any) error {
+	if k, ok := part.(Checker); ok {
+		return k.Check(ctx)
+	}
+	return nil
+}
+
+// Examine lets the connector examine the live system; one that is no Examiner is checked, and what
+// Check says is the finding.
+func (c *Connector) Examine(ctx context.Context, log *slog.Logger) ([]Finding, error) {
+	if c.source != nil {
+		src, err := c.newSource(0, 1, log, nil)
+		if err != nil {
+			return nil, err
+		}
+		if e, ok := src.(Examiner); ok {
+			return e.Examine(ctx)
+		}
+	}
+	if err := c.Check(ctx, log); err != nil {
+		return []Finding{{Grade: Problem, Text: err.Error()}}, nil
+	}
+	return []Finding{{Grade: Good, Text: "it can start"}}, nil
+}
+
+// Mover is the connector as a Mover; ok is false when it is none.
+func (c *Connector) Mover(log *slog.Logger) (m Mover, ok bool, err error) {
+	if c.source == nil {
+		return nil, false, nil
+	}
+	src, err := c.newSource(0, 1, log, nil)
+	if err != nil {
+		return nil, false, err
+	}
+	m, ok = src.(Mover)
+	return m, ok, nil
+}

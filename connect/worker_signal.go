@@ -1,0 +1,28 @@
+package connect
+
+import (
+	"context"
+	"fmt"
+)
+
+// Signal hands a signal to the source of a connector and returns what is wrong with it. The errors
+// that it may be are ErrUnknown, ErrNotNow, and what the source says.
+func (w *Worker) Signal(ctx context.Context, name string, signal Signal) error {
+	s, err := w.find(name)
+	if err != nil {
+		return err
+	}
+	if s.kind == SinkKind {
+		return fmt.Errorf("connector %q is a sink, and only sources take signals", name)
+	}
+	for _, t := range s.all() {
+		if src := t.listening(); src != nil {
+			return src.Signal(ctx, signal)
+		}
+	}
+	state := s.status().State
+	if state == Running && s.connector != nil {
+		return fmt.Errorf("%w: no task of connector %q runs that takes signals", ErrNotNow, name)
+	}
+	return fmt.Errorf("%w: connector %q is %s", ErrNotNow, name, state)
+}
