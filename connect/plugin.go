@@ -40,10 +40,10 @@ type Plugin struct {
 	Aliases  []string
 	Settings func() config.Settings
 
-	source    func(config.Settings, Env) (Source, error)
-	sink      func(config.Settings, Env) (Sink, error)
-	transform func(config.Settings) (Transform, error)
-	converter func(config.Settings) (convert.Converter, error)
+	Source    func(config.Settings, Env) (Source, error)
+	Sink      func(config.Settings, Env) (Sink, error)
+	Transform func(config.Settings) (Transform, error)
+	Converter func(config.Settings) (convert.Converter, error)
 }
 
 // Plugins is the table of all that this binary can run.
@@ -60,25 +60,25 @@ type settingsOf[C any] interface {
 // SourcePlugin is the line of a source.
 func SourcePlugin[C any, P settingsOf[C]](class string, build func(*C, Env) (Source, error), aliases ...string) Plugin {
 	return Plugin{Class: class, Aliases: aliases, Settings: blank[C, P],
-		source: func(s config.Settings, e Env) (Source, error) { return build((*C)(s.(P)), e) }}
+		Source: func(s config.Settings, e Env) (Source, error) { return build((*C)(s.(P)), e) }}
 }
 
 // SinkPlugin is the line of a sink.
 func SinkPlugin[C any, P settingsOf[C]](class string, build func(*C, Env) (Sink, error), aliases ...string) Plugin {
 	return Plugin{Class: class, Aliases: aliases, Settings: blank[C, P],
-		sink: func(s config.Settings, e Env) (Sink, error) { return build((*C)(s.(P)), e) }}
+		Sink: func(s config.Settings, e Env) (Sink, error) { return build((*C)(s.(P)), e) }}
 }
 
 // TransformPlugin is the line of a transform.
 func TransformPlugin[C any, P settingsOf[C], T Transform](class string, build func(*C) (T, error), aliases ...string) Plugin {
 	return Plugin{Class: class, Aliases: aliases, Settings: blank[C, P],
-		transform: func(s config.Settings) (Transform, error) { return build((*C)(s.(P))) }}
+		Transform: func(s config.Settings) (Transform, error) { return build((*C)(s.(P))) }}
 }
 
 // ConverterPlugin is the line of a converter.
 func ConverterPlugin[C any, P settingsOf[C], T convert.Converter](class string, build func(*C) (T, error), aliases ...string) Plugin {
 	return Plugin{Class: class, Aliases: aliases, Settings: blank[C, P],
-		converter: func(s config.Settings) (convert.Converter, error) { return build((*C)(s.(P))) }}
+		Converter: func(s config.Settings) (convert.Converter, error) { return build((*C)(s.(P))) }}
 }
 
 func blank[C any, P settingsOf[C]]() config.Settings { return P(new(C)) }
