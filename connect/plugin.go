@@ -40,6 +40,7 @@ type Plugin struct {
 	Aliases  []string
 	Settings func() config.Settings
 
+	// How it is built: one of the four, by the part of Plugins that it is in.
 	Source    func(config.Settings, Env) (Source, error)
 	Sink      func(config.Settings, Env) (Sink, error)
 	Transform func(config.Settings) (Transform, error)

@@ -48,6 +48,7 @@ func (c *Connector) NewSource(task, tasks int, log *slog.Logger, read connect.Re
 	})
 }
 
+// NewSink builds the sink of one task.
 func (c *Connector) NewSink(task int, log *slog.Logger, topicID func(ctx context.Context, topic string) (string, error)) (connect.Sink, error) {
 	return c.plugin.Sink(copyOf(c.settings), connect.Env{Connector: c.Name, Task: task, Tasks: c.TasksMax, Log: log, TopicID: topicID})
 }

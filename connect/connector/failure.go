@@ -46,10 +46,10 @@ func (f *Failure) Blocked() error {
 // connector.
 type Policy struct {
 	Class       string // of the connector
-	TolerateAll bool
+	TolerateAll bool   // leave them out; otherwise the connector stops
+	DeadLetters string // topic; "" for none
 	logErrors   bool
 	logContent  bool // name the record too
-	DeadLetters string
 	context     bool // put the cause into the dead letter's headers
 }
 

@@ -16,17 +16,19 @@ type Connector struct {
 	Class string // of the table of plugins, also when an alias was written
 	Kind  connect.Kind
 	State config.State // what it starts as
+	Hash  string       // of all settings, 8 hex digits
 
+	// The runtime's own settings: those that both kinds have, and of the other two the one that the
+	// connector is.
 	*common
-	Source   *sourceSettings // of a source
-	Sink     *SinkSettings   // of a sink
-	plugin   connect.Plugin
-	settings config.Settings // the plugin's
+	Source *SourceSettings
+	Sink   *SinkSettings
 
+	plugin             connect.Plugin
+	settings           config.Settings // the plugin's
 	transforms         []part
 	key, value, header part
-	Hash               string // of all settings, 8 hex digits
-	exactlyOnce        bool   // a source that writes in transactions
+	exactlyOnce        bool // a source that writes in transactions
 }
 
 // part is a transform or a converter of a connector.
@@ -66,7 +68,7 @@ func (l *loader) connector() *Connector {
 	}
 	var settings config.Settings
 	if p, ok := connect.Find(l.plugins.Sources, class.Value); ok {
-		c.Source = &sourceSettings{}
+		c.Source = &SourceSettings{}
 		c.Kind, c.plugin, c.common, settings = connect.SourceKind, p, &c.Source.common, c.Source
 	} else if p, ok := connect.Find(l.plugins.Sinks, class.Value); ok {
 		c.Sink = &SinkSettings{}

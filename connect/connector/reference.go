@@ -9,7 +9,7 @@ import (
 // takes beside those of its plugin: for the reference and the REST API.
 func RuntimeSettings(k connect.Kind) config.Settings {
 	if k == connect.SourceKind {
-		return &sourceSettings{}
+		return &SourceSettings{}
 	}
 	return &SinkSettings{}
 }

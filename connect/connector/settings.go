@@ -117,8 +117,8 @@ func (c *common) Validate(r *config.Report) {
 	}
 }
 
-// sourceSettings are the runtime's own keys of a source.
-type sourceSettings struct {
+// SourceSettings are the runtime's own keys of a source.
+type SourceSettings struct {
 	common
 	MaxInFlight int `yaml:"max.in.flight" doc:"batches that may be on their way to Kafka; a source waits when all are"`
 
@@ -134,7 +134,7 @@ type sourceSettings struct {
 
 const maxInFlight = 8
 
-func (s *sourceSettings) Defaults() {
+func (s *SourceSettings) Defaults() {
 	s.common.Defaults()
 	s.MaxInFlight = maxInFlight
 	s.TopicCreation = true
@@ -143,7 +143,7 @@ func (s *sourceSettings) Defaults() {
 	s.BoundaryPeriod = time.Minute
 }
 
-func (s *sourceSettings) Validate(r *config.Report) {
+func (s *SourceSettings) Validate(r *config.Report) {
 	s.common.Validate(r)
 	if s.MaxInFlight < 1 {
 		r.Errorf("max.in.flight", "is %d; write 1 or more", s.MaxInFlight)

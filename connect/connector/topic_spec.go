@@ -14,7 +14,7 @@ type settingError struct{ key, text string }
 const topicDefault = "topic.creation.default."
 
 // TopicSpec is what the topics that are created are like.
-func (s *sourceSettings) TopicSpec() (kafka.TopicSpec, error) {
+func (s *SourceSettings) TopicSpec() (kafka.TopicSpec, error) {
 	spec, wrong := topicSpec(s.TopicDefaults)
 	if wrong != nil {
 		return spec, connect.Permanent(fmt.Errorf("%s: %s", wrong.key, wrong.text))

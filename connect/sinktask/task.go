@@ -71,7 +71,7 @@ func (t *sinkTask) run(ctx context.Context, r *Runner) error {
 		return err
 	}
 	t.commit = t.group.Commit
-	t.Running(t.look)
+	t.Show(t.show)
 	if err = t.group.Reach(ctx); err == nil {
 		err = t.poll(ctx)
 	}
@@ -330,8 +330,8 @@ func (t *sinkTask) end(grace time.Duration) error {
 	return nil
 }
 
-// look says how many offsets of the task's partitions are not flushed yet.
-func (t *sinkTask) look(s *task.Status) {
+// show says how many offsets of the task's partitions are not flushed yet.
+func (t *sinkTask) show(s *task.Status) {
 	s.LagRecords = 0
 	t.mu.Lock()
 	defer t.mu.Unlock()

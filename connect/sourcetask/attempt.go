@@ -87,7 +87,7 @@ func (s *source) run(ctx context.Context) error {
 	if err := c.EnsureDeadLetters(ctx, admin); err != nil {
 		return err
 	}
-	s.Running(p.look)
+	s.Show(p.show)
 	s.Listen(src)
 	err = p.run(ctx, src, s.settings.Grace)
 	if connect.IsFenced(err) {

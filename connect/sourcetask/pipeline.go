@@ -65,8 +65,8 @@ type shipment struct {
 	times   task.OriginTimes
 }
 
-// look says what the source reports, and how much is on its way.
-func (p *pipeline) look(s *task.Status) {
+// show says what the source reports, and how much is on its way.
+func (p *pipeline) show(s *task.Status) {
 	s.Progress, s.Health, s.InFlight = p.intake.Progress(), p.intake.Health(), int(p.inFlight.Load())
 }
 

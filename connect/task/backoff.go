@@ -6,7 +6,7 @@ import (
 )
 
 // Backoff spaces tries out: each pause is random between nothing and a bound that doubles from
-// first to most ("full jitter"), so that tasks that failed together do not come back together.
+// First to Most ("full jitter"), so that tasks that failed together do not come back together.
 // See https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/.
 type Backoff struct {
 	First, Most time.Duration

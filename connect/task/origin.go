@@ -77,6 +77,7 @@ func (o *OriginTimes) of(r *record.Record) int64 {
 	return r.Timestamp
 }
 
+// Reset forgets all.
 func (o *OriginTimes) Reset() { o.runs = o.runs[:0] }
 
 // OriginTime is when a source's record came to be, in milliseconds since 1970; 0 when the record

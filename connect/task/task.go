@@ -15,17 +15,19 @@ const healthy = 5 * time.Minute
 
 // Task is one task of a connector. It outlives its attempts to run: a failed attempt is followed
 // by another after a pause, unless its error is permanent.
+//
+// Its supervisor, from one goroutine, calls Start, Halt, Wait and Enter; an attempt says how it is
+// with Show, Listen and Degrade, and counts; anybody may ask for the Status.
 type Task struct {
 	Connector *connector.Connector
-	ID        int
+	ID        int // from 0
 	Log       *slog.Logger
 	Count     Counters
-	attempt   func(ctx context.Context) error // runs the source or the sink once
-	backoff   Backoff
+	Before    *Predecessors // of the start that the task was part of
 
-	Before *predecessors
-
-	cancel context.CancelFunc // of the running goroutine; owned by the connector's loop
+	attempt func(ctx context.Context) error // runs the source or the sink once
+	backoff Backoff
+	cancel  context.CancelFunc // of the running goroutine; owned by the supervisor
 
 	mu       sync.Mutex
 	done     chan struct{} // closed when the goroutine has ended; nil without one
@@ -35,10 +37,11 @@ type Task struct {
 	finished bool
 	since    time.Time
 	next     time.Time
-	look     func(*Status)    // adds what only the running attempt knows
+	show     func(*Status)    // adds what only the running attempt knows
 	signaled connect.Signaled // its source, when that takes signals
 }
 
+// New is a task that runs by attempt, which is not started yet.
 func New(c *connector.Connector, id int, log *slog.Logger, attempt func(context.Context) error) *Task {
 	return &Task{
 		Connector: c,
@@ -51,7 +54,7 @@ func New(c *connector.Connector, id int, log *slog.Logger, attempt func(context.
 	}
 }
 
-// Start runs the task in a goroutine of its own until halt, a permanent error, or its end.
+// Start runs the task in a goroutine of its own until Halt, a permanent error, or its end.
 func (t *Task) Start(ctx context.Context) {
 	ctx, t.cancel = context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -117,7 +120,7 @@ func (t *Task) supervise(ctx context.Context) {
 		}
 		pause := t.backoff.Next()
 		if connect.IsFenced(err) {
-			pause = t.backoff.Most // leave the other one alone, see yield
+			pause = t.backoff.Most // leave the other one alone
 		}
 		t.Log.Warn("task restarts", "in", pause.Round(time.Millisecond), "err", err)
 		t.Enter(Restarting, err)
@@ -137,7 +140,7 @@ func (t *Task) Enter(s State, cause error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.state, t.cause, t.since = s, cause, time.Now()
-	t.next, t.finished, t.degraded, t.look, t.signaled = time.Time{}, false, nil, nil, nil
+	t.next, t.finished, t.degraded, t.show, t.signaled = time.Time{}, false, nil, nil, nil
 }
 
 func (t *Task) retryAt(at time.Time) {
@@ -167,11 +170,11 @@ func (t *Task) Degrade(partition string, err error) {
 	t.degraded[partition] = err
 }
 
-// Running lets the status look into the attempt that runs.
-func (t *Task) Running(look func(*Status)) {
+// Show makes show add to the status what only the attempt that runs knows.
+func (t *Task) Show(show func(*Status)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.look = look
+	t.show = show
 }
 
 // Listen lets signals reach the source of the attempt that runs.
@@ -191,7 +194,7 @@ func (t *Task) Listening() connect.Signaled {
 // Status is a snapshot.
 func (t *Task) Status() Status {
 	t.mu.Lock()
-	look := t.look
+	show := t.show
 	s := Status{
 		ID: t.ID, State: t.state, Cause: t.cause, Finished: t.finished, Since: t.since, Next: t.next,
 	}
@@ -201,8 +204,8 @@ func (t *Task) Status() Status {
 	t.mu.Unlock()
 
 	s.LagRecords = -1
-	if look != nil {
-		look(&s)
+	if show != nil {
+		show(&s)
 	}
 	if s.Health != nil && s.Degraded == nil {
 		s.Degraded = s.Health.Warning
