@@ -3,7 +3,10 @@ package sinktask
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"testing"
+
+	"go.uber.org/goleak"
 
 	"connectd/config"
 	"connectd/connect"
@@ -15,12 +18,14 @@ import (
 	"connectd/record"
 )
 
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
 // discard is a sink that takes everything.
-type discard struct{ rows int }
+type discard struct{ rows atomic.Int64 }
 
 func (d *discard) Open(context.Context, record.Partition) (connect.Writer, error) { return d, nil }
 func (d *discard) Write(_ context.Context, b *record.Batch) error {
-	d.rows += len(b.Records)
+	d.rows.Add(int64(len(b.Records)))
 	return nil
 }
 func (d *discard) Flush(context.Context, record.Range) error { return nil }
@@ -32,15 +37,21 @@ func (d *discard) Start(context.Context) (int64, bool, error) { return 0, false,
 // connectorOf is the connector of a discard, which reads numbers.
 func connectorOf(t testing.TB, settings ...string) *connector.Connector {
 	t.Helper()
-	all := map[string]string{"connector.class": "discard-sink", "topics": "numbers", "linger.ms": "20"}
+	return connectorTo(t, "to-nowhere", &discard{}, settings...)
+}
+
+// connectorTo is the connector of a sink that reads numbers.
+func connectorTo(t testing.TB, name string, sink connect.Sink, settings ...string) *connector.Connector {
+	t.Helper()
+	all := map[string]string{"connector.class": "test-sink", "topics": "numbers", "linger.ms": "20"}
 	for i := 0; i < len(settings); i += 2 {
 		all[settings[i]] = settings[i+1]
 	}
-	written, _ := config.NewConnector("to-nowhere", all)
+	written, _ := config.NewConnector(name, all)
 	var w connector.WorkerSettings
 	w.Defaults()
 	c, problems := connector.Load(written, &w, connect.Plugins{
-		Sinks: []connect.Plugin{connect.SinkPlugin("discard-sink", func(*noSettings, connect.Env) (connect.Sink, error) { return &discard{}, nil })},
+		Sinks: []connect.Plugin{connect.SinkPlugin("test-sink", func(*noSettings, connect.Env) (connect.Sink, error) { return sink, nil })},
 		Converters: []connect.Plugin{
 			connect.ConverterPlugin("json", convert.NewJSON, "org.apache.kafka.connect.json.JsonConverter"),
 			connect.ConverterPlugin("simple", convert.NewSimple, "org.apache.kafka.connect.storage.SimpleHeaderConverter"),

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"connectd/connect"
 	"connectd/connect/connector"
 	"connectd/connect/task"
@@ -13,6 +15,8 @@ import (
 	"connectd/kafka"
 	"connectd/record"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // acks is a producer that acknowledges at once and writes nothing.
 type acks struct{}

@@ -9,11 +9,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"connectd/config"
 	"connectd/connect"
 	"connectd/connect/connector"
 	"connectd/convert"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestTaskBacksOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
