@@ -5,6 +5,12 @@ import (
 	"fmt"
 )
 
+// Checker is a Source or Sink that can check its settings against the live system, before the
+// first task starts and for `connectd validate --connect`; or a converter that can, for the latter.
+type Checker interface {
+	Check(ctx context.Context) error
+}
+
 // Finding is one thing that an examination of a live system has found.
 type Finding struct {
 	Grade Grade
