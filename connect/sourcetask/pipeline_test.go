@@ -48,9 +48,6 @@ var eventKeySchema = &record.Schema{Type: record.StructType, Name: "Key", Fields
 
 const eventPartition = `{"table":"events"}`
 
-// benchBatches is how many batches a benchmark's source has.
-const benchBatches = 8
-
 // events is a source that fills every batch that it gets with rows of the reference workload.
 type events struct {
 	topic         string
@@ -99,7 +96,7 @@ func newBenchPipeline(b testing.TB, p producer) *pipeline {
 		return j
 	}
 	return &pipeline{
-		intake:   connect.NewIntake("bench", benchBatches, nil, slog.New(slog.DiscardHandler)),
+		intake:   connect.NewIntake("bench", sourceBatches, nil, slog.New(slog.DiscardHandler)),
 		conv:     connector.Converters{Key: json(), Value: json(), Header: json()},
 		producer: p,
 		topics:   &topics{schemas: ignorant{}, known: map[string]*topic{}},
@@ -135,7 +132,7 @@ func TestSourcePipelineAllocations(t *testing.T) {
 	const batches = 200
 	p := newBenchPipeline(t, acks{})
 	perRun := testing.AllocsPerRun(1, func() {
-		p.intake = connect.NewIntake("bench", benchBatches, nil, slog.New(slog.DiscardHandler))
+		p.intake = connect.NewIntake("bench", sourceBatches, nil, slog.New(slog.DiscardHandler))
 		if err := p.run(t.Context(), &events{topic: "events", batches: batches, size: benchBatch}, time.Second); err != nil {
 			t.Fatal(err)
 		}

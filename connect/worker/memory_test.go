@@ -43,6 +43,7 @@ type memoryConfig struct {
 	Reject int64 `yaml:"reject" doc:"offset that the target can not store; -1 for none"`
 	Lose   int64 `yaml:"lose" doc:"offset that the sink forgets to account for; -1 for none"`
 	Refuse int64 `yaml:"refuse" doc:"offset that the target refuses when it is flushed; -1 for none"`
+	Rows   int   `yaml:"flush.rows" doc:"rows of a flush; 0 for the runtime's default"`
 	Every  int64 `yaml:"rotate.every" doc:"end a range before each multiple of this offset, and shortly after its last record; 0 for no rules of its own"`
 
 	store *memory
@@ -50,7 +51,7 @@ type memoryConfig struct {
 
 func (c *memoryConfig) Defaults() { c.Reject, c.Lose, c.Refuse = -1, -1, -1 }
 func (c *memoryConfig) Batching() connect.Batching {
-	return connect.Batching{Spooled: c.Every > 0}
+	return connect.Batching{Rows: c.Rows, Spooled: c.Every > 0}
 }
 
 func (m *memory) sink(c *memoryConfig) connect.Sink {
