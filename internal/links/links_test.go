@@ -56,7 +56,7 @@ func TestLinks(t *testing.T) {
 
 var (
 	title   = regexp.MustCompile(`(?m)^#+ (.+)$`)
-	dropped = regexp.MustCompile("[^\\p{L}\\p{N} _-]")
+	dropped = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 )
 
 // headings are those of a page, as they are written in links to them.
