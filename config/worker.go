@@ -6,7 +6,7 @@ import (
 )
 
 // Worker is what the worker section says of the process itself, in Kafka Connect's names where it
-// has one. The runtime's keys (connect.WorkerSettings) and those of the Kafka clients
+// has one. The runtime's keys (connector.WorkerSettings) and those of the Kafka clients
 // (kafka.Settings) stand in the same section and are decoded together with it.
 type Worker struct {
 	Listeners []string `yaml:"listeners" doc:"addresses of the REST API, metrics and health; port 0 takes a free one"`

@@ -27,23 +27,3 @@ type Batching struct {
 type Batcher interface {
 	Batching() Batching
 }
-
-// adopt takes over what the sink's own settings say about batching.
-func (s *sinkSettings) adopt(own config.Settings, written *config.Section) {
-	is := func(key string) bool { _, ok := written.Get(key); return ok }
-	var says Batching
-	if b, ok := own.(Batcher); ok {
-		says = b.Batching()
-	}
-	s.spooled, s.whole = says.Spooled, says.Whole
-	s.soon = !says.Spooled && !says.Whole && !is("linger.ms")
-	if says.Rows > 0 && !is("batch.max.rows") {
-		s.MaxRows = says.Rows
-	}
-	if says.Bytes > 0 && !is("batch.max.bytes") {
-		s.MaxBytes = says.Bytes
-	}
-	if says.Linger > 0 && !is("linger.ms") {
-		s.Linger = says.Linger
-	}
-}

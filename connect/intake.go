@@ -6,8 +6,8 @@ import (
 	"connectd/record"
 )
 
-// Intake is the runtime's end of a source task, without Kafka behind it: the tests and the
-// benchmarks of sources take through it what a source sends, and decide when it is durable.
+// Intake is the runtime's end of a source task. The tests and the benchmarks of sources have one,
+// too, without Kafka behind it: they take what a source sends, and decide when it is durable.
 type Intake struct {
 	task   *SourceTask
 	failed chan struct{}
@@ -15,7 +15,7 @@ type Intake struct {
 
 // NewIntake is the intake of a task with so many batches that starts at offsets.
 func NewIntake(connector string, batches int, offsets map[string][]byte, log *slog.Logger) *Intake {
-	i := &Intake{newSourceTask(connector, 0, batches, offsets, log), make(chan struct{})}
+	i := &Intake{newSourceTask(connector, batches, offsets, log), make(chan struct{})}
 	i.task.failed = i.failed
 	return i
 }
@@ -23,13 +23,29 @@ func NewIntake(connector string, batches int, offsets map[string][]byte, log *sl
 // Task is the source's end.
 func (i *Intake) Task() *SourceTask { return i.task }
 
-// Sent receives the batches in the order in which the source sent them.
+// Sent receives the batches in the order in which the source sent them. It has as many slots as
+// there are batches.
 func (i *Intake) Sent() <-chan *record.Batch { return i.task.out }
+
+// Recycle gives b, which is read and not durable yet, back to the source.
+func (i *Intake) Recycle(b *record.Batch) {
+	b.Reset()
+	i.task.free <- b
+}
+
+// Commit says that the batch with that mark and all before it are durable with their offsets.
+func (i *Intake) Commit(mark uint64) {
+	i.task.committed.Store(mark)
+	select {
+	case i.task.wake <- struct{}{}:
+	default: // a wake-up that the source has not seen yet says the same
+	}
+}
 
 // Retire says that b and all batches before it are durable, and gives b back to the source.
 func (i *Intake) Retire(b *record.Batch) {
-	i.task.commit(b.Mark)
-	i.task.recycle(b)
+	i.Commit(b.Mark)
+	i.Recycle(b)
 }
 
 // Fail says that nothing more of what was sent becomes durable, as after a crash. It is called once.

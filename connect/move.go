@@ -3,10 +3,6 @@ package connect
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"slices"
-
-	"connectd/kafka"
 )
 
 // Mover is a Source that can go on where the program that it stands in for has stopped, and the
@@ -31,56 +27,4 @@ type Move struct {
 // Note adds a sentence.
 func (m *Move) Note(format string, args ...any) {
 	m.Notes = append(m.Notes, fmt.Sprintf(format, args...))
-}
-
-// Mover is the connector as a Mover; ok is false when it is none.
-func (c *Connector) Mover(log *slog.Logger) (m Mover, ok bool, err error) {
-	if c.source == nil {
-		return nil, false, nil
-	}
-	src, err := c.newSource(0, 1, log, nil)
-	if err != nil {
-		return nil, false, err
-	}
-	m, ok = src.(Mover)
-	return m, ok, nil
-}
-
-// OffsetsTopic is where the source offsets of c are kept.
-func (c *Connector) OffsetsTopic(w *WorkerSettings) string {
-	if c.source.OffsetsTopic != "" {
-		return c.source.OffsetsTopic
-	}
-	return w.OffsetsTopic
-}
-
-// ReadOffset is the offset that an offsets topic has for a connector's source partition; nil when
-// it has none, or when there is no such topic.
-func ReadOffset(ctx context.Context, k kafka.Settings, topic, connector string, partition []byte, log *slog.Logger) ([]byte, error) {
-	admin, err := kafka.NewAdmin(k)
-	if err != nil {
-		return nil, err
-	}
-	defer admin.Close()
-	topics, err := admin.Topics(ctx)
-	if err != nil || !slices.Contains(topics, topic) {
-		return nil, err
-	}
-	store, err := kafka.OpenStore(ctx, k, topic, log)
-	if err != nil {
-		return nil, fmt.Errorf("read the offsets topic: %w", err)
-	}
-	defer store.Close()
-	all, err := offsetsOf(connector, store.All())
-	return all[string(partition)], err
-}
-
-// WriteOffset stores an offset as the newest one, in a form that Kafka Connect reads, too.
-func WriteOffset(ctx context.Context, k kafka.Settings, topic, connector string, partition, offset []byte, log *slog.Logger) error {
-	store, err := kafka.OpenStore(ctx, k, topic, log)
-	if err != nil {
-		return fmt.Errorf("write to the offsets topic: %w", err)
-	}
-	defer store.Close()
-	return store.Put(ctx, offsetPrefix(connector)+string(partition)+"]", offset)
 }

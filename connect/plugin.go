@@ -3,6 +3,7 @@ package connect
 import (
 	"context"
 	"log/slog"
+	"slices"
 
 	"connectd/config"
 	"connectd/convert"
@@ -23,6 +24,15 @@ type Env struct {
 	TopicID func(ctx context.Context, topic string) (string, error)
 }
 
+// Kind is what a connector does.
+type Kind string
+
+// The kinds, as Kafka Connect's REST API writes them.
+const (
+	SourceKind Kind = "source"
+	SinkKind   Kind = "sink"
+)
+
 // Plugin is one line of the table of plugins: a class that a connector file may name, its
 // aliases (the Java classes that it stands in for), its settings, and how it is built.
 type Plugin struct {
@@ -30,10 +40,11 @@ type Plugin struct {
 	Aliases  []string
 	Settings func() config.Settings
 
-	source    func(config.Settings, Env) (Source, error)
-	sink      func(config.Settings, Env) (Sink, error)
-	transform func(config.Settings) (Transform, error)
-	converter func(config.Settings) (convert.Converter, error)
+	// How it is built: one of the four, by the part of Plugins that it is in.
+	Source    func(config.Settings, Env) (Source, error)
+	Sink      func(config.Settings, Env) (Sink, error)
+	Transform func(config.Settings) (Transform, error)
+	Converter func(config.Settings) (convert.Converter, error)
 }
 
 // Plugins is the table of all that this binary can run.
@@ -50,25 +61,25 @@ type settingsOf[C any] interface {
 // SourcePlugin is the line of a source.
 func SourcePlugin[C any, P settingsOf[C]](class string, build func(*C, Env) (Source, error), aliases ...string) Plugin {
 	return Plugin{Class: class, Aliases: aliases, Settings: blank[C, P],
-		source: func(s config.Settings, e Env) (Source, error) { return build((*C)(s.(P)), e) }}
+		Source: func(s config.Settings, e Env) (Source, error) { return build((*C)(s.(P)), e) }}
 }
 
 // SinkPlugin is the line of a sink.
 func SinkPlugin[C any, P settingsOf[C]](class string, build func(*C, Env) (Sink, error), aliases ...string) Plugin {
 	return Plugin{Class: class, Aliases: aliases, Settings: blank[C, P],
-		sink: func(s config.Settings, e Env) (Sink, error) { return build((*C)(s.(P)), e) }}
+		Sink: func(s config.Settings, e Env) (Sink, error) { return build((*C)(s.(P)), e) }}
 }
 
 // TransformPlugin is the line of a transform.
 func TransformPlugin[C any, P settingsOf[C], T Transform](class string, build func(*C) (T, error), aliases ...string) Plugin {
 	return Plugin{Class: class, Aliases: aliases, Settings: blank[C, P],
-		transform: func(s config.Settings) (Transform, error) { return build((*C)(s.(P))) }}
+		Transform: func(s config.Settings) (Transform, error) { return build((*C)(s.(P))) }}
 }
 
 // ConverterPlugin is the line of a converter.
 func ConverterPlugin[C any, P settingsOf[C], T convert.Converter](class string, build func(*C) (T, error), aliases ...string) Plugin {
 	return Plugin{Class: class, Aliases: aliases, Settings: blank[C, P],
-		converter: func(s config.Settings) (convert.Converter, error) { return build((*C)(s.(P))) }}
+		Converter: func(s config.Settings) (convert.Converter, error) { return build((*C)(s.(P))) }}
 }
 
 func blank[C any, P settingsOf[C]]() config.Settings { return P(new(C)) }
@@ -77,16 +88,20 @@ func blank[C any, P settingsOf[C]]() config.Settings { return P(new(C)) }
 // part (PostgresConnector); ok is false when there is none.
 func Find(table []Plugin, class string) (p Plugin, ok bool) {
 	for _, p := range table {
-		if p.Class == class {
+		if slices.Contains(p.Names(), class) {
 			return p, true
-		}
-		for _, a := range p.Aliases {
-			if a == class || simpleName(a) == class {
-				return p, true
-			}
 		}
 	}
 	return Plugin{}, false
+}
+
+// Names are all that a connector file may call the plugin.
+func (p *Plugin) Names() []string {
+	names := []string{p.Class}
+	for _, a := range p.Aliases {
+		names = append(names, a, simpleName(a))
+	}
+	return names
 }
 
 // simpleName is the last part of a Java class name.

@@ -13,7 +13,6 @@ import (
 // them and sends them; there are few, and each comes back when it is encoded.
 type SourceTask struct {
 	Connector string // the connector's name
-	ID        int    // the task's number, from 0
 	Log       *slog.Logger
 
 	free      chan *record.Batch // recycled batches
@@ -21,17 +20,15 @@ type SourceTask struct {
 	committed atomic.Uint64
 	wake      chan struct{}
 	failed    <-chan struct{}
-	inFlight  atomic.Int64 // batches on their way to Kafka
 	offsets   map[string][]byte
 	progress  atomic.Pointer[Progress]
 	health    atomic.Pointer[Health]
 }
 
 // newSourceTask has n batches and starts at offsets, which it keeps.
-func newSourceTask(connector string, id, n int, offsets map[string][]byte, log *slog.Logger) *SourceTask {
+func newSourceTask(connector string, n int, offsets map[string][]byte, log *slog.Logger) *SourceTask {
 	t := &SourceTask{
 		Connector: connector,
-		ID:        id,
 		Log:       log,
 		free:      make(chan *record.Batch, n),
 		out:       make(chan *record.Batch, n),
@@ -81,21 +78,6 @@ func (t *SourceTask) Offset(partition string) []byte { return t.offsets[partitio
 
 // Offsets are all committed offsets of this connector by source partition.
 func (t *SourceTask) Offsets() map[string][]byte { return t.offsets }
-
-// commit moves Committed to mark and wakes the source.
-func (t *SourceTask) commit(mark uint64) {
-	t.committed.Store(mark)
-	select {
-	case t.wake <- struct{}{}:
-	default: // a wake-up that the source has not seen yet says the same
-	}
-}
-
-// recycle makes b available again.
-func (t *SourceTask) recycle(b *record.Batch) {
-	b.Reset()
-	t.free <- b
-}
 
 // Report shows what the source is doing in the connector's status and metrics.
 func (t *SourceTask) Report(p Progress) { t.progress.Store(&p) }

@@ -2,9 +2,6 @@ package connect
 
 import (
 	"context"
-	"fmt"
-
-	"connectd/kafka"
 )
 
 // TopicRead says what a source reads of a topic, beside what it writes: Env.ReadTopic.
@@ -19,12 +16,3 @@ type TopicRead struct {
 // those to come, from one goroutine, until ctx is done, either returns an error, or the topic can
 // not be read. It creates a topic that is missing.
 type ReadTopic func(ctx context.Context, from TopicRead, began func(next int64) error, each func(offset int64, key, value []byte) error) error
-
-// readTopic is the ReadTopic of the worker's sources.
-func (w *Worker) readTopic(ctx context.Context, from TopicRead, began func(next int64) error, each func(offset int64, key, value []byte) error) error {
-	k, err := w.kafka.With(from.Properties)
-	if err != nil {
-		return Permanent(fmt.Errorf("read topic %q: %w", from.Topic, err))
-	}
-	return kafka.Follow(ctx, k, kafka.FollowFrom{Topic: from.Topic, Next: from.Next, Group: from.Group}, w.log, began, each)
-}

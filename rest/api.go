@@ -8,20 +8,21 @@ import (
 
 	"connectd/config"
 	"connectd/connect"
+	"connectd/connect/worker"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Statuses tells how connectors are; *connect.Worker does. Both methods take snapshots and may be
+// Statuses tells how connectors are; *worker.Worker does. Both methods take snapshots and may be
 // called from any goroutine.
 type Statuses interface {
-	Status() []connect.ConnectorStatus
-	// Connector fails with connect.ErrUnknown only.
-	Connector(name string) (connect.ConnectorStatus, error)
+	Status() []worker.ConnectorStatus
+	// Connector fails with worker.ErrUnknown only.
+	Connector(name string) (worker.ConnectorStatus, error)
 }
 
-// Lifecycle steers connectors; *connect.Worker does. The methods ask and do not wait, may be
-// called from any goroutine, and fail with connect.ErrUnknown for a name or task that is not
+// Lifecycle steers connectors; *worker.Worker does. The methods ask and do not wait, may be
+// called from any goroutine, and fail with worker.ErrUnknown for a name or task that is not
 // there.
 type Lifecycle interface {
 	Pause(name string) error
@@ -104,15 +105,15 @@ func New(c Config) http.Handler {
 // connector is the status of the connector that the path names. When there is none, the error is
 // a 404 with the message missing, in which %s is the name: Kafka Connect words it differently for
 // each endpoint.
-func (a *api) connector(r *http.Request, missing string) (connect.ConnectorStatus, error) {
+func (a *api) connector(r *http.Request, missing string) (worker.ConnectorStatus, error) {
 	name := r.PathValue("name")
 	s, err := a.worker.Connector(name)
 	return s, missed(err, missing, name)
 }
 
-// missed turns connect.ErrUnknown into a 404 with that message, and leaves other errors.
+// missed turns worker.ErrUnknown into a 404 with that message, and leaves other errors.
 func missed(err error, message string, args ...any) error {
-	if errors.Is(err, connect.ErrUnknown) {
+	if errors.Is(err, worker.ErrUnknown) {
 		return refuse(http.StatusNotFound, message, args...)
 	}
 	return err

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"slices"
 
-	"connectd/connect"
+	"connectd/connect/worker"
 )
 
 // info is a connector as it is configured.
@@ -94,7 +94,7 @@ func (a *api) tasks(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (a *api) infoOf(s connect.ConnectorStatus) *info {
+func (a *api) infoOf(s worker.ConnectorStatus) *info {
 	i := &info{Name: s.Name, Config: a.configOf(s.Name), Tasks: make([]taskID, 0, len(s.Tasks)), Type: a.typeOf(s)}
 	for _, t := range s.Tasks {
 		i.Tasks = append(i.Tasks, taskID{s.Name, t.ID})

@@ -10,6 +10,8 @@ import (
 
 	"connectd/config"
 	"connectd/connect"
+	"connectd/connect/connector"
+	"connectd/connect/worker"
 	"connectd/convert"
 	"connectd/kafka"
 	"connectd/record"
@@ -124,17 +126,17 @@ func run(t *testing.T, path string) string {
 }
 
 // fleet is a worker with the connectors of a file, which may be refused.
-func fleet(t *testing.T, path string, cluster kafka.Settings, log *slog.Logger) (*connect.Worker, []*config.Connector) {
+func fleet(t *testing.T, path string, cluster kafka.Settings, log *slog.Logger) (*worker.Worker, []*config.Connector) {
 	t.Helper()
 	file, problems := config.Load([]string{path})
 	if err := problems.Err(); err != nil {
 		t.Fatal(err)
 	}
-	var settings connect.WorkerSettings
+	var settings connector.WorkerSettings
 	settings.Defaults()
-	worker := connect.NewWorker(&settings, cluster, log)
+	worker := worker.New(&settings, cluster, log)
 	for _, c := range file.Connectors {
-		loaded, problems := connect.Load(c, &settings, plugins)
+		loaded, problems := connector.Load(c, &settings, plugins)
 		if loaded == nil {
 			worker.AddFailed(c, errors.New(problems.Error()))
 			continue

@@ -5,7 +5,8 @@ import (
 	"net/url"
 	"strings"
 
-	"connectd/connect"
+	"connectd/connect/task"
+	"connectd/connect/worker"
 )
 
 // steer is the endpoint that asks for what the last part of the path says, and answers that
@@ -45,16 +46,16 @@ func (a *api) restart(w http.ResponseWriter, r *http.Request) error {
 }
 
 // restarting is s as it is once the restart begins, which the worker does in its own time.
-func restarting(s connect.ConnectorStatus, onlyFailed bool) connect.ConnectorStatus {
-	if s.State != connect.Running {
+func restarting(s worker.ConnectorStatus, onlyFailed bool) worker.ConnectorStatus {
+	if s.State != task.Running {
 		return s // nothing runs that could be started anew
 	}
 	if !onlyFailed {
-		s.State = connect.Restarting
+		s.State = task.Restarting
 	}
 	for i, t := range s.Tasks {
-		if !onlyFailed || t.State == connect.Failed {
-			s.Tasks[i].State = connect.Restarting
+		if !onlyFailed || t.State == task.Failed {
+			s.Tasks[i].State = task.Restarting
 		}
 	}
 	return s

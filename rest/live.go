@@ -5,24 +5,26 @@ import (
 	"time"
 
 	"connectd/connect"
+	"connectd/connect/task"
+	"connectd/connect/worker"
 )
 
 // liveConnector is a connector with its figures, for the live table. The counts are
 // those since the start of the process.
 type liveConnector struct {
-	Name  string        `json:"name"`
-	Class string        `json:"class"`
-	Type  string        `json:"type"`
-	State connect.State `json:"state"` // FAILED or RESTARTING also when only a task is
-	Phase string        `json:"phase"` // of a source, such as snapshot or streaming
-	Cause string        `json:"cause"` // of what is wrong; "" when nothing is
+	Name  string     `json:"name"`
+	Class string     `json:"class"`
+	Type  string     `json:"type"`
+	State task.State `json:"state"` // FAILED or RESTARTING also when only a task is
+	Phase string     `json:"phase"` // of a source, such as snapshot or streaming
+	Cause string     `json:"cause"` // of what is wrong; "" when nothing is
 	figures
 	Tasks []liveTask `json:"tasks"`
 }
 
 type liveTask struct {
 	ID       int           `json:"id"`
-	State    connect.State `json:"state"`
+	State    task.State    `json:"state"`
 	Phase    string        `json:"phase"`
 	Detail   string        `json:"detail"`
 	Cause    string        `json:"cause"`
@@ -70,10 +72,10 @@ func (a *api) live(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
-func (a *api) liveOf(s connect.ConnectorStatus) liveConnector {
+func (a *api) liveOf(s worker.ConnectorStatus) liveConnector {
 	c := liveConnector{Name: s.Name, Class: s.Class, Type: a.typeOf(s), State: reached(s), Cause: text(s.Cause)}
 	c.Tasks = make([]liveTask, 0, len(s.Tasks))
-	var latency connect.Histogram
+	var latency task.Histogram
 	for i, status := range s.Tasks {
 		t := liveTaskOf(status)
 		c.Tasks = append(c.Tasks, t)
@@ -98,7 +100,7 @@ func (a *api) liveOf(s connect.ConnectorStatus) liveConnector {
 	return c
 }
 
-func liveTaskOf(s connect.TaskStatus) liveTask {
+func liveTaskOf(s task.Status) liveTask {
 	t := liveTask{ID: s.ID, State: s.State, Cause: text(s.Cause), Since: s.Since, Restarts: s.Restarts}
 	if t.Cause == "" {
 		t.Cause = text(s.Degraded)
@@ -154,12 +156,12 @@ func (f *figures) add(t figures, first bool) {
 }
 
 // worse says whether a task's state says more of a running connector than the connector's own.
-func worse(task, connector connect.State) bool {
+func worse(is, connector task.State) bool {
 	switch connector {
-	case connect.Running:
-		return task == connect.Failed || task == connect.Restarting
-	case connect.Restarting:
-		return task == connect.Failed
+	case task.Running:
+		return is == task.Failed || is == task.Restarting
+	case task.Restarting:
+		return is == task.Failed
 	}
 	return false
 }

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"connectd/connect"
+	"connectd/connect/worker"
 	"connectd/kafka"
 )
 
@@ -151,5 +151,5 @@ func ask(h http.Handler, method, path, body string) string {
 	return w.Body.String()
 }
 
-var _ Worker = (*connect.Worker)(nil)
+var _ Worker = (*worker.Worker)(nil)
 var _ Cluster = (*kafka.Admin)(nil)

@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"connectd/connect"
+	"connectd/connect/task"
+	"connectd/connect/worker"
 )
 
-// Signals hands signals to sources; *connect.Worker does. It may be called from any goroutine.
+// Signals hands signals to sources; *worker.Worker does. It may be called from any goroutine.
 type Signals interface {
-	// Signal waits until the source has taken the signal. It fails with connect.ErrUnknown,
+	// Signal waits until the source has taken the signal. It fails with worker.ErrUnknown,
 	// connect.ErrNotNow, or what is wrong with the signal.
 	Signal(ctx context.Context, name string, s connect.Signal) error
 }
@@ -44,7 +46,7 @@ func (a *api) signal(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), signalTimeout)
 	defer cancel()
 	switch err := a.worker.Signal(ctx, name, s); {
-	case errors.Is(err, connect.ErrUnknown):
+	case errors.Is(err, worker.ErrUnknown):
 		return refuse(http.StatusNotFound, "Connector %s not found", name)
 	case errors.Is(err, connect.ErrNotNow):
 		return refuse(http.StatusConflict, "%v", err)
@@ -59,7 +61,7 @@ func (a *api) signal(w http.ResponseWriter, r *http.Request) error {
 // snapshotState says how far a connector's snapshots are.
 type snapshotState struct {
 	Connector string          `json:"connector"`
-	State     connect.State   `json:"state"`
+	State     task.State      `json:"state"`
 	Phase     string          `json:"phase"`
 	Detail    string          `json:"detail"`
 	Tables    []snapshotTable `json:"tables"`

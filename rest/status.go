@@ -6,7 +6,8 @@ import (
 	"slices"
 	"strconv"
 
-	"connectd/connect"
+	"connectd/connect/task"
+	"connectd/connect/worker"
 )
 
 // status is how a connector is. Clients decode Connector as a map of strings and refuse states
@@ -19,10 +20,10 @@ type status struct {
 }
 
 type connectorState struct {
-	State    connect.State `json:"state"`
-	WorkerID string        `json:"worker_id"`
-	Version  string        `json:"version"`
-	Trace    string        `json:"trace,omitempty"` // only of FAILED
+	State    task.State `json:"state"`
+	WorkerID string     `json:"worker_id"`
+	Version  string     `json:"version"`
+	Trace    string     `json:"trace,omitempty"` // only of FAILED
 }
 
 type taskState struct {
@@ -49,7 +50,7 @@ func (a *api) taskStatus(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return missed(err, "No status found for task %s-%d", name, id)
 	}
-	i := slices.IndexFunc(s.Tasks, func(t connect.TaskStatus) bool { return t.ID == id })
+	i := slices.IndexFunc(s.Tasks, func(t task.Status) bool { return t.ID == id })
 	if i < 0 {
 		return refuse(http.StatusNotFound, "No status found for task %s-%d", name, id)
 	}
@@ -66,7 +67,7 @@ func taskOf(r *http.Request) (int, error) {
 	return id, nil
 }
 
-func (a *api) statusOf(s connect.ConnectorStatus) *status {
+func (a *api) statusOf(s worker.ConnectorStatus) *status {
 	st := &status{
 		Name:      s.Name,
 		Connector: a.stateOf(reached(s), s.Cause),
@@ -81,20 +82,20 @@ func (a *api) statusOf(s connect.ConnectorStatus) *status {
 
 // reached is the state of s that clients see. A connector that is told to stop is RUNNING until
 // its last task has drained: one that is STOPPED has no tasks.
-func reached(s connect.ConnectorStatus) connect.State {
-	if s.State == connect.Stopped && len(s.Tasks) > 0 {
-		return connect.Running
+func reached(s worker.ConnectorStatus) task.State {
+	if s.State == task.Stopped && len(s.Tasks) > 0 {
+		return task.Running
 	}
 	return s.State
 }
 
-func (a *api) taskStateOf(t connect.TaskStatus) taskState {
+func (a *api) taskStateOf(t task.Status) taskState {
 	return taskState{t.ID, a.stateOf(t.State, t.Cause)}
 }
 
-func (a *api) stateOf(s connect.State, cause error) connectorState {
+func (a *api) stateOf(s task.State, cause error) connectorState {
 	st := connectorState{State: s, WorkerID: a.workerID, Version: a.version}
-	if s == connect.Failed && cause != nil {
+	if s == task.Failed && cause != nil {
 		st.Trace = cause.Error()
 	}
 	return st
@@ -102,6 +103,6 @@ func (a *api) stateOf(s connect.State, cause error) connectorState {
 
 // typeOf is source or sink; of a connector that was refused, what its class says, and unknown for
 // a class that is none of ours.
-func (a *api) typeOf(s connect.ConnectorStatus) string {
+func (a *api) typeOf(s worker.ConnectorStatus) string {
 	return cmp.Or(string(s.Kind), a.types[s.Class], unknown)
 }

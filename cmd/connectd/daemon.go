@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"connectd/config"
-	"connectd/connect"
+	"connectd/connect/worker"
 	"connectd/kafka"
 	"connectd/rest"
 
@@ -78,8 +78,8 @@ func (l *loaded) embedded(log *slog.Logger) (*kafka.Embedded, error) {
 }
 
 // newWorker is a worker with all connectors, those that were refused among them as FAILED.
-func (l *loaded) newWorker(log *slog.Logger) *connect.Worker {
-	worker := connect.NewWorker(&l.runtime, l.kafka, log)
+func (l *loaded) newWorker(log *slog.Logger) *worker.Worker {
+	worker := worker.New(&l.runtime, l.kafka, log)
 	for _, c := range l.connectors {
 		if c.ready == nil {
 			worker.AddFailed(c.written, c.refused)
@@ -91,7 +91,7 @@ func (l *loaded) newWorker(log *slog.Logger) *connect.Worker {
 }
 
 // api is the REST API of worker at server. admin is asked for the cluster's id.
-func (l *loaded) api(server *rest.Server, worker *connect.Worker, admin *kafka.Admin, log *slog.Logger) http.Handler {
+func (l *loaded) api(server *rest.Server, worker *worker.Worker, admin *kafka.Admin, log *slog.Logger) http.Handler {
 	b := readBuild()
 	return rest.New(rest.Config{
 		Worker:     worker,

@@ -6,7 +6,7 @@ import (
 	"regexp"
 	"slices"
 
-	"connectd/connect"
+	"connectd/connect/connector"
 	"connectd/connect/deadletter"
 	"connectd/kafka"
 
@@ -61,7 +61,7 @@ func (f *letterFilter) filter(connector string) (deadletter.Filter, error) {
 }
 
 // withLetters are the connectors called names, all without names, that have a dead-letter topic.
-func withLetters(cmd *cobra.Command, l *loaded, names ...string) ([]*connect.Connector, error) {
+func withLetters(cmd *cobra.Command, l *loaded, names ...string) ([]*connector.Connector, error) {
 	for _, p := range l.problems {
 		cmd.PrintErrln(p)
 	}
@@ -74,7 +74,7 @@ func withLetters(cmd *cobra.Command, l *loaded, names ...string) ([]*connect.Con
 	case len(l.kafka.Brokers) == 0:
 		return nil, errors.New("the worker section has no bootstrap.servers; write those of the Kafka cluster that the dead letters are in")
 	}
-	chosen = slices.DeleteFunc(chosen, func(c *connect.Connector) bool { return c.DeadLetters == "" })
+	chosen = slices.DeleteFunc(chosen, func(c *connector.Connector) bool { return c.DeadLetters == "" })
 	switch {
 	case len(chosen) > 0:
 		return chosen, nil
@@ -85,7 +85,7 @@ func withLetters(cmd *cobra.Command, l *loaded, names ...string) ([]*connect.Con
 }
 
 // topicsOf are the dead-letter topics of the connectors that there are already.
-func topicsOf(cmd *cobra.Command, admin *kafka.Admin, connectors []*connect.Connector) ([]string, error) {
+func topicsOf(cmd *cobra.Command, admin *kafka.Admin, connectors []*connector.Connector) ([]string, error) {
 	there, err := admin.Topics(cmd.Context())
 	if err != nil {
 		return nil, err

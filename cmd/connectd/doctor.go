@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"connectd/connect"
+	"connectd/connect/connector"
 
 	"github.com/spf13/cobra"
 )
@@ -52,9 +53,9 @@ something that keeps a connector from starting or makes it leave something out.`
 
 // choose are the connectors called names, all when there are no names. Those whose settings were
 // refused are left out: their problems say why.
-func (l *loaded) choose(names []string) ([]*connect.Connector, error) {
+func (l *loaded) choose(names []string) ([]*connector.Connector, error) {
 	var known []string
-	var chosen []*connect.Connector
+	var chosen []*connector.Connector
 	for _, c := range l.connectors {
 		known = append(known, c.written.Name)
 		if c.ready != nil && (len(names) == 0 || slices.Contains(names, c.written.Name)) {
@@ -73,7 +74,7 @@ func (l *loaded) choose(names []string) ([]*connect.Connector, error) {
 }
 
 // examine prints what is found of one connector, and says whether it has no problem.
-func examine(ctx context.Context, out io.Writer, c *connect.Connector) bool {
+func examine(ctx context.Context, out io.Writer, c *connector.Connector) bool {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	found, err := c.Examine(ctx, slog.New(slog.DiscardHandler))

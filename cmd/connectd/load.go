@@ -5,14 +5,14 @@ import (
 	"slices"
 
 	"connectd/config"
-	"connectd/connect"
+	"connectd/connect/connector"
 	"connectd/kafka"
 )
 
 // loaded is what the files say, decoded and checked.
 type loaded struct {
 	worker  config.Worker
-	runtime connect.WorkerSettings
+	runtime connector.WorkerSettings
 	kafka   kafka.Settings
 
 	connectors []loadedConnector
@@ -23,7 +23,7 @@ type loaded struct {
 // loadedConnector is one connector of the files: ready to run, or refused with the cause.
 type loadedConnector struct {
 	written *config.Connector
-	ready   *connect.Connector // nil when refused
+	ready   *connector.Connector // nil when refused
 	refused error
 }
 
@@ -33,7 +33,7 @@ func load(paths []string) *loaded {
 	l := &loaded{problems: problems}
 	l.decodeWorker(file.Worker)
 	for _, written := range file.Connectors {
-		ready, problems := connect.Load(inherit(written, file.Worker), &l.runtime, plugins)
+		ready, problems := connector.Load(inherit(written, file.Worker), &l.runtime, plugins)
 		for _, client := range clients {
 			problems = append(problems, l.checkClient(written.Sub(client+"override."))...)
 		}

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"connectd/connect"
+	"connectd/connect/connector"
+	"connectd/connect/sourcetask"
 	"connectd/kafka"
 
 	"github.com/spf13/cobra"
@@ -71,14 +73,14 @@ type migration struct {
 	back    bool
 	apply   bool
 
-	connector *connect.Connector
+	connector *connector.Connector
 	mover     connect.Mover
 	kafka     kafka.Settings
 	ours      string // our offsets topic
 	log       *slog.Logger
 }
 
-func (m *migration) prepare(l *loaded, c *connect.Connector) error {
+func (m *migration) prepare(l *loaded, c *connector.Connector) error {
 	m.log = slog.New(slog.DiscardHandler)
 	m.connector = c
 	if len(l.kafka.Brokers) == 0 {
@@ -148,7 +150,7 @@ func (m *migration) run(ctx context.Context) error {
 // plan reads the offset of the one and makes the other's.
 func (m *migration) plan(ctx context.Context) (connect.Move, error) {
 	partition := m.mover.Partition()
-	ours, err := connect.ReadOffset(ctx, m.kafka, m.ours, m.connector.Name, partition, m.log)
+	ours, err := sourcetask.ReadOffset(ctx, m.kafka, m.ours, m.connector.Name, partition, m.log)
 	if err != nil {
 		return connect.Move{}, err
 	}
@@ -178,7 +180,7 @@ func (m *migration) theirs(ctx context.Context) ([]byte, error) {
 	if m.connect.url != "" {
 		return m.connect.offset(ctx, m.mover.Partition())
 	}
-	return connect.ReadOffset(ctx, m.kafka, m.topic, m.connect.name, m.mover.Partition(), m.log)
+	return sourcetask.ReadOffset(ctx, m.kafka, m.topic, m.connect.name, m.mover.Partition(), m.log)
 }
 
 // same says whether both programs keep the position in the same record of the same topic.
@@ -224,11 +226,11 @@ func (m *migration) write(ctx context.Context, offset []byte) error {
 	partition := m.mover.Partition()
 	switch {
 	case !m.back:
-		return connect.WriteOffset(ctx, m.kafka, m.ours, m.connector.Name, partition, offset, m.log)
+		return sourcetask.WriteOffset(ctx, m.kafka, m.ours, m.connector.Name, partition, offset, m.log)
 	case m.connect.url != "":
 		return m.connect.setOffset(ctx, partition, offset)
 	}
-	return connect.WriteOffset(ctx, m.kafka, m.topic, m.connect.name, partition, offset, m.log)
+	return sourcetask.WriteOffset(ctx, m.kafka, m.topic, m.connect.name, partition, offset, m.log)
 }
 
 // nothing is the offset, or a word for none.

@@ -130,7 +130,7 @@ func TestMigrateByTopic(t *testing.T) {
 // answers are those of Kafka Connect 4.3.
 func TestMigrateByREST(t *testing.T) {
 	m := newMoving(t)
-	c := &fakeConnect{connector: connector{state: "RUNNING", offset: fmt.Sprintf(`{"lsn_proc":%[1]d,"messageType":"INSERT","lsn_commit":%[1]d,"lsn":%[1]d,"txId":7,"ts_usec":5}`, m.lsn)}}
+	c := &fakeConnect{shop: shop{state: "RUNNING", offset: fmt.Sprintf(`{"lsn_proc":%[1]d,"messageType":"INSERT","lsn_commit":%[1]d,"lsn":%[1]d,"txId":7,"ts_usec":5}`, m.lsn)}}
 	server := httptest.NewServer(c)
 	defer server.Close()
 
@@ -157,16 +157,16 @@ func TestMigrateByREST(t *testing.T) {
 // is stopped.
 type fakeConnect struct {
 	mu sync.Mutex
-	connector
+	shop
 }
 
-type connector struct{ state, offset, patched string }
+type shop struct{ state, offset, patched string }
 
-// now is how the connector is.
-func (c *fakeConnect) now() connector {
+// now is how shop is.
+func (c *fakeConnect) now() shop {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.connector
+	return c.shop
 }
 
 func (c *fakeConnect) ServeHTTP(w http.ResponseWriter, r *http.Request) {

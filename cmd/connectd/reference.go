@@ -8,6 +8,7 @@ import (
 
 	"connectd/config"
 	"connectd/connect"
+	"connectd/connect/connector"
 	"connectd/kafka"
 
 	"github.com/spf13/cobra"
@@ -41,11 +42,11 @@ type page struct {
 func reference() map[string]string {
 	pages := []page{
 		{"worker.md", "The worker section", "What the `worker:` section of a file may say. The keys of Kafka's clients are Kafka's own.",
-			config.Describe(&config.Worker{}, &connect.WorkerSettings{}, &kafka.Settings{})},
+			config.Describe(&config.Worker{}, &connector.WorkerSettings{}, &kafka.Settings{})},
 		{"sources.md", "Keys of every source", "Each source has these keys beside its own.",
-			config.Describe(connect.RuntimeSettings(connect.SourceKind))},
+			config.Describe(connector.RuntimeSettings(connect.SourceKind))},
 		{"sinks.md", "Keys of every sink", "Each sink has these keys beside its own.",
-			config.Describe(connect.RuntimeSettings(connect.SinkKind))},
+			config.Describe(connector.RuntimeSettings(connect.SinkKind))},
 	}
 	for _, k := range kinds() {
 		for _, p := range k.table {
@@ -152,9 +153,9 @@ func cell(text string) string {
 func options(kind string, p connect.Plugin) []config.Option {
 	switch kind {
 	case "source":
-		return config.Describe(p.Settings(), connect.RuntimeSettings(connect.SourceKind))
+		return config.Describe(p.Settings(), connector.RuntimeSettings(connect.SourceKind))
 	case "sink":
-		return config.Describe(p.Settings(), connect.RuntimeSettings(connect.SinkKind))
+		return config.Describe(p.Settings(), connector.RuntimeSettings(connect.SinkKind))
 	}
 	return config.Describe(p.Settings())
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"connectd/config"
-	"connectd/connect"
+	"connectd/connect/connector"
 	"connectd/kafka"
 )
 
@@ -31,7 +31,7 @@ func TestEveryKeyIsDocumented(t *testing.T) {
 			}
 		}
 	}
-	check("worker", config.Describe(&config.Worker{}, &connect.WorkerSettings{}, &kafka.Settings{}))
+	check("worker", config.Describe(&config.Worker{}, &connector.WorkerSettings{}, &kafka.Settings{}))
 	for _, k := range kinds() {
 		for _, p := range k.table {
 			check(p.Class, options(k.name, p))
@@ -55,7 +55,7 @@ func TestKeysAreUnique(t *testing.T) {
 			}
 		}
 	}
-	check("worker", config.Describe(&config.Worker{}, &connect.WorkerSettings{}, &kafka.Settings{}))
+	check("worker", config.Describe(&config.Worker{}, &connector.WorkerSettings{}, &kafka.Settings{}))
 	for _, k := range kinds() {
 		for _, p := range k.table {
 			check(p.Class, options(k.name, p))

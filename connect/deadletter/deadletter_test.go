@@ -2,6 +2,7 @@ package deadletter
 
 import (
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -36,6 +37,33 @@ func TestParse(t *testing.T) {
 	bare := Parse(&kafka.Message{Topic: "dead", Headers: []kafka.Header{header("__connect.errors.topic", "orders")}})
 	if bare.Known() {
 		t.Error("a letter without partition and offset has a place of origin")
+	}
+}
+
+// TestMessage writes letters and reads them back.
+func TestMessage(t *testing.T) {
+	of := func(offset int64) Letter {
+		return Letter{
+			Connector: "to-pg", Task: "1", Stage: "TASK_PUT", Class: "postgres-sink", Exception: "*pgconn.PgError", Cause: "no good", Trace: "no good\ncaused by: this",
+			Origin: Place{record.Partition{Topic: "orders", ID: 3}, offset}, Key: []byte("k"), Value: []byte("v"), Headers: []kafka.Header{header("trace", "abc")},
+		}
+	}
+	for _, want := range []Letter{of(42), of(-1)} {
+		m := want.Message("dead", true)
+		if m.Topic != "dead" || m.Partition != kafka.ByKey || m.Offset != want.Origin.Offset {
+			t.Errorf("got %+v", m)
+		}
+		got := Parse(&m)
+		if !want.Known() {
+			want.Origin.ID = 0 // a source's record has no partition
+		}
+		want.Place, want.Written = got.Place, got.Written
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("got  %+v\nwant %+v", got, want)
+		}
+		if bare := want.Message("dead", false); len(bare.Headers) != 1 || bare.Headers[0].Name != "trace" {
+			t.Errorf("without context the headers are %v, want the record's own", bare.Headers)
+		}
 	}
 }
 

@@ -1,7 +1,8 @@
-// Package deadletter reads dead letters, the records that a connector could not process, and sends
-// them back to where they came from. In go the topics that errors.deadletterqueue.topic.name names,
-// in Kafka Connect's format, so that letters of a Kafka Connect are read as well; out come Letter
-// values, or records of the topics of origin.
+// Package deadletter writes and reads dead letters, the records that a connector could not process,
+// and sends them back to where they came from. They are in the topics that
+// errors.deadletterqueue.topic.name names, in Kafka Connect's format, so that letters of a Kafka
+// Connect are read as well. A connector's tasks make messages of Letter values; out of messages come
+// Letter values, or records of the topics of origin.
 package deadletter
 
 import (
@@ -14,8 +15,8 @@ import (
 	"connectd/record"
 )
 
-// HeaderPrefix begins the names of the headers that say what has happened to a record.
-const HeaderPrefix = "__connect.errors."
+// headerPrefix begins the names of the headers that say what has happened to a record.
+const headerPrefix = "__connect.errors."
 
 // Letter is a dead letter.
 type Letter struct {
@@ -62,6 +63,32 @@ func ParsePlace(text string) (p Place, err error) {
 	return p, nil
 }
 
+// Message is the letter as it is written to topic, in the order in which Kafka Connect has its
+// headers; without context it is the record alone. Its offset is the record's, for the caller.
+func (l *Letter) Message(topic string, context bool) kafka.Message {
+	m := kafka.Message{Topic: topic, Partition: kafka.ByKey, Offset: l.Origin.Offset, Timestamp: record.NoTimestamp, Key: l.Key, Value: l.Value}
+	m.Headers = append(m.Headers, l.Headers...)
+	if !context {
+		return m
+	}
+	add := func(name, value string) {
+		m.Headers = append(m.Headers, kafka.Header{Name: headerPrefix + name, Value: []byte(value)})
+	}
+	add("topic", l.Origin.Topic)
+	if l.Known() {
+		add("partition", strconv.FormatInt(int64(l.Origin.ID), 10))
+		add("offset", strconv.FormatInt(l.Origin.Offset, 10))
+	}
+	add("connector.name", l.Connector)
+	add("task.id", l.Task)
+	add("stage", l.Stage)
+	add("class.name", l.Class)
+	add("exception.class.name", l.Exception)
+	add("exception.message", l.Cause)
+	add("exception.stacktrace", l.Trace)
+	return m
+}
+
 // Parse reads a letter. A message without the headers, as errors.deadletterqueue.context.headers.enable:
 // false writes it, is a letter of which only the record is known.
 func Parse(m *kafka.Message) Letter {
@@ -73,7 +100,7 @@ func Parse(m *kafka.Message) Letter {
 	}
 	partition, offset := int64(-1), int64(-1)
 	for _, h := range m.Headers {
-		name, ours := strings.CutPrefix(h.Name, HeaderPrefix)
+		name, ours := strings.CutPrefix(h.Name, headerPrefix)
 		if !ours {
 			l.Headers = append(l.Headers, h)
 			continue

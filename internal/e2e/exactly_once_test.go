@@ -19,7 +19,7 @@ import (
 
 // TestExactlyOnce streams from PostgreSQL in transactions, with connectd killed at the steps of
 // the protocol and at random: readers of committed records see each row once. What several
-// processes see of one another is in the tests of package connect.
+// processes see of one another is in the tests of connect/worker.
 func TestExactlyOnce(t *testing.T) {
 	server, database := testenv.Database(t)
 	broker := testenv.SharedKafka(t)

@@ -1,23 +1,45 @@
 package imports
 
 import (
-	"os/exec"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// may says which of our own packages a package may import, by prefix. Packages that are not
-// named (cmd, rest, bench, internal) may import any.
+// may says which of our own packages a package may import. A rule is for the package of its name and
+// those in its folder that have none of their own; one that ends in a slash, for each folder in it.
+// Packages without a rule (cmd, rest, bench, internal) may import any.
 var may = map[string][]string{
 	"connectd/record":    {},
 	"connectd/config":    {},
 	"connectd/convert":   {"connectd/record", "connectd/config", "connectd/convert/registry", "connectd/internal/dial", "connectd/internal/pemstore"},
 	"connectd/transform": {"connectd/record", "connectd/config", "connectd/convert"},
 	"connectd/kafka":     {"connectd/record", "connectd/config", "connectd/internal/dial", "connectd/internal/pemstore"},
-	"connectd/connect":   {"connectd/record", "connectd/config", "connectd/convert", "connectd/kafka", "connectd/internal/fault"},
-	"connectd/source/":   {"connectd/record", "connectd/config", "connectd/convert", "connectd/connect", "connectd/internal/fault", "connectd/internal/dial", "connectd/internal/s3client"},
-	"connectd/sink/":     {"connectd/record", "connectd/config", "connectd/convert", "connectd/transform", "connectd/connect", "connectd/internal/fault", "connectd/internal/dial", "connectd/internal/s3client"},
+
+	// The contract, and what runs those who keep it, from the bottom to the top.
+	"connectd/connect":            {"connectd/record", "connectd/config", "connectd/convert", "connectd/kafka"},
+	"connectd/connect/conform":    {"connectd/record", "connectd/convert", "connectd/connect"},
+	"connectd/connect/deadletter": {"connectd/record", "connectd/kafka"},
+	"connectd/connect/schemas":    {"connectd/record", "connectd/convert", "connectd/kafka"},
+	"connectd/connect/connector":  {"connectd/record", "connectd/config", "connectd/convert", "connectd/kafka", "connectd/connect", "connectd/connect/deadletter"},
+	"connectd/connect/task":       {"connectd/record", "connectd/connect", "connectd/connect/connector"},
+	"connectd/connect/sourcetask": attempt,
+	"connectd/connect/sinktask":   attempt,
+	"connectd/connect/worker": {"connectd/config", "connectd/kafka", "connectd/connect", "connectd/connect/connector", "connectd/connect/schemas",
+		"connectd/connect/task", "connectd/connect/sourcetask", "connectd/connect/sinktask"},
+
+	"connectd/source/": {"connectd/record", "connectd/config", "connectd/convert", "connectd/connect", "connectd/internal/fault", "connectd/internal/dial", "connectd/internal/s3client"},
+	"connectd/sink/":   {"connectd/record", "connectd/config", "connectd/convert", "connectd/convert/avro", "connectd/transform", "connectd/connect", "connectd/internal/fault", "connectd/internal/dial", "connectd/internal/s3client"},
 }
+
+// attempt is what running a task of either kind takes.
+var attempt = []string{"connectd/record", "connectd/convert", "connectd/kafka", "connectd/connect", "connectd/connect/connector", "connectd/connect/deadletter",
+	"connectd/connect/schemas", "connectd/connect/task", "connectd/internal/fault"}
 
 // client is the Kafka client, and clients are the packages that may import it. The client of the
 // Schema Registry is one of HTTP.
@@ -29,49 +51,58 @@ const (
 var clients = []string{"connectd/kafka", "connectd/internal/testenv"}
 
 func TestImports(t *testing.T) {
-	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}}{{range .Imports}} {{.}}{{end}}", "connectd/...").Output()
-	if err != nil {
-		t.Fatalf("go list: %v", err)
-	}
-	packages := 0
-	for line := range strings.Lines(string(out)) {
-		names := strings.Fields(line)
-		importer := names[0]
-		packages++
-		for _, imported := range names[1:] {
-			if strings.HasPrefix(imported, client) && imported != registry && !one(importer, clients) {
-				t.Errorf("%s imports %s: only %s may", importer, imported, strings.Join(clients, " and "))
-			}
-			if allowed, ruled := rule(importer); ruled && strings.HasPrefix(imported, "connectd/") && !one(imported, allowed) && !within(importer, imported) {
-				t.Errorf("%s imports %s: it may import %s only", importer, imported, strings.Join(allowed, ", "))
-			}
+	packages := map[string]bool{}
+	err := filepath.WalkDir("../..", func(name string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case e.IsDir() && (e.Name() == "testdata" || e.Name() == ".git"):
+			return filepath.SkipDir
+		case filepath.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go"):
+			return nil
 		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		importer := path.Join("connectd", strings.TrimPrefix(filepath.ToSlash(filepath.Dir(name)), "../.."))
+		packages[importer] = true
+		for _, i := range file.Imports {
+			check(t, importer, strings.Trim(i.Path.Value, `"`))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if packages < len(may) {
-		t.Errorf("go list named %d packages, want all of connectd", packages)
+	if len(packages) < len(may) {
+		t.Errorf("found %d packages, want all of connectd", len(packages))
 	}
 }
 
-// rule is what the package called name may import.
-func rule(name string) (allowed []string, ruled bool) {
-	for prefix, allowed := range may {
-		if name == prefix || strings.HasPrefix(name, strings.TrimSuffix(prefix, "/")+"/") {
-			return allowed, true
+// check looks whether importer may import imported.
+func check(t *testing.T, importer, imported string) {
+	if strings.HasPrefix(imported, client) && imported != registry && !slices.Contains(clients, importer) {
+		t.Errorf("%s imports %s: only %s may", importer, imported, strings.Join(clients, " and "))
+	}
+	of := rule(importer)
+	if of == "" || !strings.HasPrefix(imported, "connectd/") || slices.Contains(may[of], imported) || rule(imported) == of && within(importer, imported) {
+		return
+	}
+	t.Errorf("%s imports %s: it may import %s only", importer, imported, strings.Join(may[of], ", "))
+}
+
+// rule is the name of the rule for a package, the longest that fits; "" when there is none.
+func rule(name string) (longest string) {
+	for prefix := range may {
+		if len(prefix) > len(longest) && (name == prefix || strings.HasPrefix(name, strings.TrimSuffix(prefix, "/")+"/")) {
+			longest = prefix
 		}
 	}
-	return nil, false
+	return longest
 }
 
 // within says whether one package lies in the other's folder.
 func within(a, b string) bool {
 	return strings.HasPrefix(a, b+"/") || strings.HasPrefix(b, a+"/")
-}
-
-func one(name string, names []string) bool {
-	for _, n := range names {
-		if name == n {
-			return true
-		}
-	}
-	return false
 }

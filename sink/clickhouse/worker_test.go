@@ -10,6 +10,8 @@ import (
 
 	"connectd/config"
 	"connectd/connect"
+	"connectd/connect/connector"
+	"connectd/connect/worker"
 	"connectd/convert"
 	"connectd/internal/testenv"
 	"connectd/kafka"
@@ -43,19 +45,19 @@ func newFlow(t *testing.T, more ...string) *flow {
 }
 
 // start runs the connector until stop.
-func (f *flow) start() (w *connect.Worker, stop func()) {
+func (f *flow) start() (w *worker.Worker, stop func()) {
 	f.t.Helper()
 	written, _ := config.NewConnector(f.settings["name"], f.settings)
-	var s connect.WorkerSettings
+	var s connector.WorkerSettings
 	s.Defaults()
-	c, problems := connect.Load(written, &s, connect.Plugins{
+	c, problems := connector.Load(written, &s, connect.Plugins{
 		Sinks:      []connect.Plugin{connect.SinkPlugin("clickhouse-sink", New)},
 		Converters: []connect.Plugin{connect.ConverterPlugin("json", convert.NewJSON), connect.ConverterPlugin("simple", convert.NewSimple, "org.apache.kafka.connect.storage.SimpleHeaderConverter")},
 	})
 	if err := problems.Err(); err != nil {
 		f.t.Fatal(err)
 	}
-	w = connect.NewWorker(&s, f.kafka, f.log())
+	w = worker.New(&s, f.kafka, f.log())
 	w.Add(c)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

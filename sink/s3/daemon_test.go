@@ -23,6 +23,8 @@ import (
 
 	"connectd/config"
 	"connectd/connect"
+	"connectd/connect/connector"
+	"connectd/connect/worker"
 	"connectd/convert"
 	"connectd/internal/testenv"
 	"connectd/kafka"
@@ -54,12 +56,12 @@ func runDaemon(text, brokers string) int {
 	var k kafka.Settings
 	k.Defaults()
 	k.Brokers, k.FetchWait = strings.Split(brokers, ","), 50*time.Millisecond
-	var s connect.WorkerSettings
+	var s connector.WorkerSettings
 	s.Defaults()
 	s.Memory = 64 << 20
 	s.SchemasTopic = settings["name"] + "-schemas"
 	written, _ := config.NewConnector(settings["name"], settings)
-	c, problems := connect.Load(written, &s, connect.Plugins{
+	c, problems := connector.Load(written, &s, connect.Plugins{
 		Sinks: []connect.Plugin{connect.SinkPlugin("s3-sink", New)},
 		Converters: []connect.Plugin{
 			connect.ConverterPlugin("json", convert.NewJSON, "org.apache.kafka.connect.json.JsonConverter"),
@@ -70,7 +72,7 @@ func runDaemon(text, brokers string) int {
 		log.Error("load", "err", err)
 		return 1
 	}
-	w := connect.NewWorker(&s, k, log)
+	w := worker.New(&s, k, log)
 	w.Add(c)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()

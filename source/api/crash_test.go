@@ -17,6 +17,8 @@ import (
 
 	"connectd/config"
 	"connectd/connect"
+	"connectd/connect/connector"
+	"connectd/connect/worker"
 	"connectd/convert"
 	"connectd/kafka"
 	"connectd/record"
@@ -47,9 +49,9 @@ func child() bool {
 		log.Error("load", "err", err)
 		os.Exit(1)
 	}
-	var s connect.WorkerSettings
+	var s connector.WorkerSettings
 	s.Defaults()
-	w := connect.NewWorker(&s, kafkaAt(os.Getenv(childBroker)), log)
+	w := worker.New(&s, kafkaAt(os.Getenv(childBroker)), log)
 	w.Add(c)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
@@ -205,10 +207,10 @@ func atEnd(t *testing.T, admin *kafka.Admin, next int64) bool {
 	return empty
 }
 
-func loadChild(all map[string]string) (*connect.Connector, error) {
+func loadChild(all map[string]string) (*connector.Connector, error) {
 	written, _ := config.NewConnector(all["name"], all)
-	var w connect.WorkerSettings
+	var w connector.WorkerSettings
 	w.Defaults()
-	c, problems := connect.Load(written, &w, childPlugins)
+	c, problems := connector.Load(written, &w, childPlugins)
 	return c, problems.Err()
 }

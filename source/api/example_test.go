@@ -12,6 +12,7 @@ import (
 
 	"connectd/config"
 	"connectd/connect"
+	"connectd/connect/connector"
 )
 
 // example builds the source of a file in examples, as it is but for the times of its passes.
@@ -22,17 +23,17 @@ func example(t *testing.T, file string) *Source {
 		t.Fatal(err)
 	}
 	written := loaded.Connectors[0]
-	var w connect.WorkerSettings
+	var w connector.WorkerSettings
 	w.Defaults()
 	plugins := childPlugins
 	plugins.Converters[0].Aliases = []string{"org.apache.kafka.connect.json.JsonConverter"}
-	if _, problems := connect.Load(written, &w, plugins); problems.Err() != nil {
+	if _, problems := connector.Load(written, &w, plugins); problems.Err() != nil {
 		t.Fatal(problems.Err())
 	}
 	c := new(Config)
 	own := &config.Section{Path: written.Path}
 	known := map[string]bool{}
-	for _, o := range config.Describe(connect.RuntimeSettings(connect.SourceKind)) {
+	for _, o := range config.Describe(connector.RuntimeSettings(connect.SourceKind)) {
 		known[o.Key] = true
 	}
 	for _, e := range written.Entries {

@@ -15,6 +15,9 @@ import (
 	"time"
 
 	"connectd/connect"
+	"connectd/connect/connector"
+	"connectd/connect/task"
+	"connectd/connect/worker"
 	"connectd/kafka"
 )
 
@@ -52,15 +55,15 @@ func startBroker(t *testing.T) string {
 }
 
 // work runs a connector in this process until stop.
-func work(t *testing.T, broker string, all map[string]string) (w *connect.Worker, stop func()) {
+func work(t *testing.T, broker string, all map[string]string) (w *worker.Worker, stop func()) {
 	t.Helper()
 	c, err := loadChild(all)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var s connect.WorkerSettings
+	var s connector.WorkerSettings
 	s.Defaults()
-	w = connect.NewWorker(&s, kafkaAt(broker), slog.New(slog.DiscardHandler))
+	w = worker.New(&s, kafkaAt(broker), slog.New(slog.DiscardHandler))
 	w.Add(c)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -98,7 +101,7 @@ func TestSplit(t *testing.T) {
 	deadline := time.After(patience)
 	for {
 		tasks := w.Status()[0].Tasks
-		if len(tasks) == 3 && tasks[0].State == connect.Running && tasks[1].State == connect.Failed && tasks[2].State == connect.Running &&
+		if len(tasks) == 3 && tasks[0].State == task.Running && tasks[1].State == task.Failed && tasks[2].State == task.Running &&
 			shows(tasks[0], "a: ") && shows(tasks[2], "c: ") {
 			if !strings.Contains(tasks[1].Cause.Error(), "404") {
 				t.Errorf("task 1 failed with %v", tasks[1].Cause)
@@ -113,7 +116,7 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-func shows(s connect.TaskStatus, detail string) bool {
+func shows(s task.Status, detail string) bool {
 	return s.Progress != nil && strings.HasPrefix(s.Progress.Detail, detail)
 }
 

@@ -21,6 +21,8 @@ import (
 
 	"connectd/config"
 	"connectd/connect"
+	"connectd/connect/connector"
+	"connectd/connect/worker"
 	"connectd/convert"
 	"connectd/kafka"
 )
@@ -59,14 +61,14 @@ func child(text string) error {
 			connect.ConverterPlugin("simple", convert.NewSimple, "org.apache.kafka.connect.storage.SimpleHeaderConverter"),
 		},
 	}
-	var s connect.WorkerSettings
+	var s connector.WorkerSettings
 	s.Defaults()
 	written, _ := config.NewConnector("files", all)
-	c, problems := connect.Load(written, &s, plugins)
+	c, problems := connector.Load(written, &s, plugins)
 	if err := problems.Err(); err != nil {
 		return err
 	}
-	w := connect.NewWorker(&s, kafkaAt(os.Getenv(childBroker)), slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	w := worker.New(&s, kafkaAt(os.Getenv(childBroker)), slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	w.Add(c)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()

@@ -8,6 +8,7 @@ import (
 
 	"connectd/config"
 	"connectd/connect"
+	"connectd/connect/connector"
 	"connectd/convert"
 )
 
@@ -29,10 +30,10 @@ func example(t *testing.T, name string, env ...string) *Config {
 			connect.ConverterPlugin("simple", convert.NewSimple, "org.apache.kafka.connect.storage.SimpleHeaderConverter"),
 		},
 	}
-	var w connect.WorkerSettings
+	var w connector.WorkerSettings
 	w.Defaults()
 	w.KeyConverter, w.ValueConverter = "json", "json"
-	if _, problems := connect.Load(file.Connectors[0], &w, plugins); len(problems) > 0 {
+	if _, problems := connector.Load(file.Connectors[0], &w, plugins); len(problems) > 0 {
 		t.Fatal(problems)
 	}
 	var c Config

@@ -1,0 +1,80 @@
+package task
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"connectd/config"
+	"connectd/connect"
+	"connectd/connect/connector"
+	"connectd/convert"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestTaskBacksOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := idleConnector(t)
+		var starts []time.Time
+		permanent := errors.New("no such table")
+		task := New(c, 0, slog.New(slog.NewTextHandler(io.Discard, nil)), func(context.Context) error {
+			starts = append(starts, time.Now())
+			switch len(starts) {
+			case 9:
+				time.Sleep(healthy) // then the pauses begin anew
+			case 11:
+				return connect.Permanent(permanent)
+			}
+			return errors.New("connection refused")
+		})
+		task.Start(t.Context())
+		task.Wait()
+		for i := 1; i < len(starts); i++ {
+			pause := starts[i].Sub(starts[i-1])
+			bound := min(time.Second<<(i-1), time.Minute)
+			switch i {
+			case 9:
+				pause, bound = pause-healthy, time.Second
+			case 10:
+				bound = 2 * time.Second
+			}
+			if pause <= 0 || pause > bound {
+				t.Errorf("pause %d is %s, want up to %s", i, pause, bound)
+			}
+		}
+		s := task.Status()
+		if s.State != Failed || !errors.Is(s.Cause, permanent) || s.Restarts != 10 || len(starts) != 11 {
+			t.Errorf("state %s, cause %v, restarts %d, starts %d", s.State, s.Cause, s.Restarts, len(starts))
+		}
+	})
+}
+
+// idleConnector is a connector with the runtime's default settings.
+func idleConnector(t *testing.T) *connector.Connector {
+	t.Helper()
+	written, _ := config.NewConnector("c", map[string]string{"connector.class": "idle-source"})
+	var w connector.WorkerSettings
+	w.Defaults()
+	c, problems := connector.Load(written, &w, connect.Plugins{
+		Sources: []connect.Plugin{connect.SourcePlugin("idle-source", func(*idleSettings, connect.Env) (connect.Source, error) { return nil, nil })},
+		Converters: []connect.Plugin{
+			connect.ConverterPlugin("json", convert.NewJSON, "org.apache.kafka.connect.json.JsonConverter"),
+			connect.ConverterPlugin("simple", convert.NewSimple, "org.apache.kafka.connect.storage.SimpleHeaderConverter"),
+		},
+	})
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+type idleSettings struct{}
+
+func (*idleSettings) Defaults() {}

@@ -1,0 +1,2 @@
+// Package links holds the test that what the documentation links to is there.
+package links
