@@ -65,7 +65,7 @@ func (g *signals) block(ctx context.Context) error {
 		return err
 	}
 	st.flush()
-	st.reportStreaming()
+	st.reportWhere()
 	return nil
 }
 

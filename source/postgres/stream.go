@@ -50,10 +50,11 @@ type stream struct {
 	walEnd     LSN // up to where the server has sent everything
 	told       LSN // confirmed by the last status
 
-	behind  bool      // there is a backlog: leave the walsender at the next commit
-	looked  time.Time // when we last looked for one
-	refused bool      // reading it by SQL does not work here
-	alone   bool      // there can be no second reader of it
+	behind     bool      // there is a backlog: leave the walsender at the next commit
+	looked     time.Time // when we last looked for one
+	refused    bool      // reading it by SQL does not work here
+	alone      bool      // there can be no second reader of it
+	backlogEnd LSN       // of the one that is being read
 
 	heard    time.Time     // when the server last said something
 	status   time.Time     // when the last status was sent
@@ -108,7 +109,7 @@ func (s *Source) newStream(t *connect.SourceTask, c *catalog, srv server, start 
 		source: s, task: t, catalog: c, reader: &coalescer{},
 		out: output{config: s.config, headers: s.headers}, tables: map[uint32]*table{},
 		pos: start, resume: start, known: start.commit, sent: start.commit, told: start.commit, walEnd: start.commit,
-		interval: s.config.StatusInterval, silence: silenceLimit,
+		interval: s.config.StatusInterval, silence: silenceLimit, beat: time.Now(),
 	}
 	if s.config.Transactions {
 		st.out.transactions = &transactions{topic: topicName(s.config.Prefix + s.config.Delimiter + s.config.TransactionTopic)}
@@ -136,10 +137,15 @@ func (st *stream) follow(ctx context.Context) (err error) {
 		return err
 	}
 	st.resume, st.tx, st.behind = st.pos, transaction{}, false
-	if err := s.whenFree(ctx, func() error { return st.begin(ctx) }); err != nil {
+	err = s.whenFree(ctx, func() error { return st.begin(ctx) })
+	// The slot is ours from here on. What it was before matters: nobody held it since the last read.
+	if gone := st.unmoved(ctx, st.resume.commit); gone != nil && (err == nil || errors.Is(gone, errSlot)) {
+		return gone
+	}
+	if err != nil {
 		return err
 	}
-	st.reportStreaming()
+	st.reportWhere()
 	s.log.Info("streaming", "slot", s.config.Slot, "lsn", st.pos.commit.String())
 	if err = st.run(ctx); errors.Is(err, errBacklog) {
 		st.flush()
@@ -194,7 +200,8 @@ func (st *stream) run(ctx context.Context) error {
 	st.signals.waiting.Store(&netConn)
 	defer st.signals.waiting.Store(nil)
 	now := time.Now()
-	st.heard, st.status, st.beat = now, now, now
+	st.heard, st.status = now, now
+	st.signals.incremental.since = time.Time{} // whether the stream stands still is to be seen from now on
 	for {
 		wait, err := st.tend(ctx, time.Now())
 		if err != nil {
