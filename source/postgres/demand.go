@@ -37,6 +37,7 @@ type demanded struct {
 type blockingJob struct {
 	ID     string          `json:"id"`
 	Tables []blockingTable `json:"tables"`
+	State  string          `json:"state,omitempty"` // what is read, see snapshotState
 }
 
 // blockingTable is a table of a blocking snapshot.
