@@ -73,7 +73,13 @@ func ask(conn *pgconn.PgConn, sql string) error {
 func (st *stream) answer(ctx context.Context, conn *pgconn.PgConn, copied func(ctx context.Context, data []byte) error) error {
 	defer func() { _ = conn.Conn().SetReadDeadline(time.Time{}) }() // a connection that is gone reads no more
 	var refused error
-	for {
+	for silent := time.Duration(0); ; silent += attendEvery {
+		if silent >= st.silence {
+			if err := st.alive(ctx, silent); err != nil {
+				return err
+			}
+			silent = 0
+		}
 		// A read after the deadline ends at once, so this is the clock of a read that never waits, too.
 		if err := conn.Conn().SetReadDeadline(time.Now().Add(attendEvery)); err != nil {
 			return shortened(err)
@@ -86,6 +92,7 @@ func (st *stream) answer(ctx context.Context, conn *pgconn.PgConn, copied func(c
 			if err != nil {
 				return shortened(err)
 			}
+			silent = 0
 			switch m := received.(type) {
 			case *pgproto3.CopyData:
 				if err := copied(ctx, m.Data); err != nil {
@@ -106,4 +113,16 @@ func (st *stream) answer(ctx context.Context, conn *pgconn.PgConn, copied func(c
 			return err
 		}
 	}
+}
+
+// alive asks a server that has said nothing for so long whether it is still there: one that decodes
+// is silent for long, and so is one that is gone without a word.
+func (st *stream) alive(ctx context.Context, silent time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, st.silence)
+	defer cancel()
+	var there int
+	if err := st.catalog.row(ctx, "SELECT 1", nil, &there); err != nil {
+		return fmt.Errorf("nothing heard from %s for %s: %w; connecting again", st.source.config.address(), silent.Round(time.Second), err)
+	}
+	return nil
 }

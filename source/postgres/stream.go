@@ -137,6 +137,9 @@ func (st *stream) follow(ctx context.Context) (err error) {
 		return err
 	}
 	st.resume, st.tx, st.behind = st.pos, transaction{}, false
+	if err := st.sameServer(ctx); err != nil {
+		return err
+	}
 	err = s.whenFree(ctx, func() error { return st.begin(ctx) })
 	// The slot is ours from here on. What it was before matters: nobody held it since the last read.
 	if gone := st.unmoved(ctx, st.resume.commit); gone != nil && (err == nil || errors.Is(gone, errSlot)) {
@@ -152,6 +155,20 @@ func (st *stream) follow(ctx context.Context) (err error) {
 		st.hangUp()
 	}
 	return err
+}
+
+// sameServer makes sure that the connection leads to a server that has the WAL which was read so far.
+// From one that has less, after a fail-over for example, PostgreSQL would send nothing of what it
+// writes up to there.
+func (st *stream) sameServer(ctx context.Context) error {
+	there, err := pglogrepl.IdentifySystem(ctx, st.conn)
+	if err != nil {
+		return fmt.Errorf("identify the server: %w", shortened(err))
+	}
+	if there.XLogPos < st.pos.commit {
+		return fmt.Errorf("%w: the server's WAL ends at %s, before %s, which was read already: it is another server, or was restored", errSlot, there.XLogPos, st.pos.commit)
+	}
+	return nil
 }
 
 // hangUp ends the replication connection, if there is one.
