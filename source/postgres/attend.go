@@ -33,11 +33,17 @@ func (st *stream) attend(ctx context.Context) error {
 	return nil
 }
 
-// await waits for done to be closed, and attends to what is due meanwhile.
+// await waits for done to be closed by who talks to the server, and attends to what is due meanwhile.
 func (st *stream) await(ctx context.Context, done <-chan struct{}) error {
 	tick := time.NewTicker(attendEvery)
 	defer tick.Stop()
-	for {
+	for silent := time.Duration(0); ; silent += attendEvery {
+		if silent >= st.silence {
+			if err := st.alive(ctx, silent); err != nil {
+				return err
+			}
+			silent = 0
+		}
 		select {
 		case <-done:
 			return nil

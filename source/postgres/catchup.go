@@ -44,6 +44,8 @@ func (st *stream) backlog(ctx context.Context) (backlog, error) {
 // backlogOn asks the server that conn leads to. What is read up to has to be of that one: another
 // may have less WAL, and gives what it has.
 func (st *stream) backlogOn(ctx context.Context, conn *pgx.Conn) (backlog, error) {
+	ctx, cancel := context.WithTimeout(ctx, st.silence)
+	defer cancel()
 	var end, restart int64
 	err := conn.QueryRow(ctx, backlogSQL, st.source.config.Slot).Scan(&end, &restart)
 	return backlog{LSN(end), LSN(restart)}, answer(err)

@@ -100,6 +100,8 @@ func refuses(err error) bool {
 
 // connectBacklog opens the connection for reads of the slot.
 func (s *Source) connectBacklog(ctx context.Context) (*pgx.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*connectTimeout)
+	defer cancel()
 	conn, err := s.connect(ctx)
 	if err != nil {
 		return nil, err
