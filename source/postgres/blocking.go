@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pglogrepl"
@@ -81,7 +82,8 @@ type blockingRun struct {
 	stop     context.CancelFunc
 	sent     chan handed // from the readers to the stream; has room for all batches there are
 
-	stopped bool
+	stopped bool // by a signal
+	ended   bool // its last batch was sent
 }
 
 // handed is a batch of rows on its way to the stream.
@@ -143,7 +145,7 @@ func (b *blockingRun) take(ctx context.Context) error {
 // follow takes a signal, which may stop the snapshot.
 func (b *blockingRun) follow(ctx context.Context, signal *asked) error {
 	err := b.signals.take(ctx, *signal)
-	if b.current() == nil {
+	if b.current() == nil && !b.ended {
 		b.stopped = true
 		b.stop()
 	}
@@ -162,7 +164,7 @@ func (b *blockingRun) current() *blockingJob {
 func (b *blockingRun) send(h handed) {
 	g, st := b.signals, b.signals.st
 	if job := b.current(); job != nil && h.state != nil {
-		if job.State = string(h.state); h.done {
+		if job.State, b.ended = string(h.state), h.done; h.done {
 			g.demand.Blocking = g.demand.Blocking[1:]
 		}
 		g.changed()
@@ -248,7 +250,7 @@ func (sn *snapshot) ask(ctx context.Context, c *catalog, captured []relation, t 
 		return nil
 	}
 	given, err := c.given(ctx, t.Select)
-	if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && ctx.Err() == nil {
+	if blames(err) {
 		sn.absent = append(sn.absent, t.name())
 		sn.notices.leaveOut(t.name().String(), &skipped{statusSQL, err})
 		return nil
@@ -257,6 +259,13 @@ func (sn *snapshot) ask(ctx context.Context, c *catalog, captured []relation, t 
 		return err
 	}
 	return sn.add(ctx, c, captured[at], t.Select, given)
+}
+
+// blames says whether err is the server's answer to a table or its SELECT, and will be so the next
+// time, unlike one to the state that the server is in.
+func blames(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (permanent(pg.Code) || strings.HasPrefix(pg.Code, "22"))
 }
 
 // given are the columns that a SELECT gives; nil for none.

@@ -188,3 +188,31 @@ func TestBlockingSnapshotSignals(t *testing.T) {
 		t.Errorf("%d rows, %d of b", r.rows(), n)
 	}
 }
+
+// TestBlockingSnapshotFails has a SELECT that fails in the middle, and one that gives some of the
+// columns; the tables beside it are read.
+func TestBlockingSnapshotFails(t *testing.T) {
+	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY, v text)", "CREATE TABLE b (id int PRIMARY KEY, v text, w text)", "INSERT INTO a SELECT i, 'v' FROM generate_series(1, 100) i",
+		"INSERT INTO b SELECT i, 'v', 'w' FROM generate_series(1, 3) i").publish(t, "a, b")
+	r := start(t, d.config(t, "table.include.list", "public.*", "snapshot.mode", "no_data", "notification.enabled.channels", "sink", "notification.sink.topic.name", "told"), nil).streaming()
+	r.must("execute-snapshot", `{"type":"blocking","data-collections":["public.(a|b)"],"additional-conditions":[
+		{"data-collection":"public.a","filter":"SELECT id, (1 / (50 - id))::text AS v FROM public.a ORDER BY id;"},{"data-collection":"public.b","filter":"SELECT w, id FROM public.b -- not v"}]}`)
+	r.until("the end of the snapshot", func() bool { return len(r.demand().Blocking) == 0 && r.records[len(r.records)-1].topic == "told" })
+	var told []string
+	for _, n := range r.records {
+		if at := strings.Index(n.value, `"status":"`); n.topic == "told" && at >= 0 {
+			status, _, _ := strings.Cut(n.value[at+10:], `"`)
+			told = append(told, status)
+		}
+	}
+	slices.Sort(told)
+	if want := []string{"SQL_EXCEPTION", "SUCCEEDED"}; !slices.Equal(told, want) {
+		t.Errorf("tables ended with %v, want %v", told, want)
+	}
+	rows := places(r.records, "production.public.b")
+	if len(rows) != 3 || !strings.Contains(r.records[rows[0]].value, `"after":{"id":1,"v":null,"w":"w"}`) {
+		t.Errorf("rows of b: %v", rows)
+	}
+	d.exec(t, "INSERT INTO b VALUES (4)")
+	r.until("the stream", func() bool { return len(places(r.records, "production.public.b")) == 4 })
+}

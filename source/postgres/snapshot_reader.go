@@ -52,7 +52,7 @@ func (sn *snapshot) reader(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return errStopped
 			}
-			if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && !r.conn.IsClosed() && sn.leaveOut(part.part.table, err) {
+			if blames(err) && !r.conn.IsClosed() && sn.leaveOut(part.part.table, err) {
 				continue
 			}
 			return fmt.Errorf("read table %s: %w", part.part.name, part.explain(err))
