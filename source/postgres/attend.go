@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,6 +13,9 @@ import (
 // attendEvery is how often the reading of a backlog looks at what else is due.
 const attendEvery = 100 * time.Millisecond
 
+// errBeside marks an error that says nothing of how the backlog can be read.
+var errBeside = errors.New("beside the reading of a backlog")
+
 // attend does what does not wait for the end of the backlog: heartbeats, signals, and the report of
 // where we are. Chunks of incremental snapshots do wait: their place is behind the backlog.
 func (st *stream) attend(ctx context.Context) error {
@@ -20,10 +24,10 @@ func (st *stream) attend(ctx context.Context) error {
 	}
 	now := time.Now()
 	if err := st.beatWhenDue(ctx, now); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errBeside, err)
 	}
 	if err := st.signals.accept(ctx); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errBeside, err)
 	}
 	st.signals.store()
 	if !now.Before(st.status.Add(confirmEvery)) {
@@ -106,7 +110,7 @@ func (st *stream) answer(ctx context.Context, conn *pgconn.PgConn, copied func(c
 				}
 				if st.signals.blocks() {
 					if err := st.signals.block(ctx); err != nil {
-						return err
+						return fmt.Errorf("%w: %w", errBeside, err)
 					}
 				}
 			case *pgproto3.ErrorResponse:

@@ -72,7 +72,7 @@ func (st *stream) catchUp(ctx context.Context) error {
 		return nil
 	}
 	err := st.drainBacklog(ctx)
-	if !refuses(err) || connect.IsPermanent(err) || errors.Is(err, errCatalog) {
+	if !refuses(err) || connect.IsPermanent(err) || errors.Is(err, errCatalog) || errors.Is(err, errBeside) {
 		return err
 	}
 	s.log.Warn("the backlog cannot be read by SQL; reading it from the stream", "slot", s.config.Slot, "err", err)
