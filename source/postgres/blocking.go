@@ -4,68 +4,59 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
-	"connectd/connect"
 	"connectd/record"
 )
-
-// piece is a run of rows of a blocking snapshot on its way to the stream.
-type piece struct {
-	table   int // of the job
-	made    *table
-	columns []*column
-	rows    textRows
-	about   int64
-	end     bool     // of the table
-	skip    *skipped // the table is left out
-}
 
 // block takes the first blocking snapshot on the list: the stream stands still, the tables are
 // read in one snapshot of the database, and the stream goes on where it was, so that what changed
 // meanwhile follows. The server is told all the time that we are alive.
 //
-// Killed in the middle, it is done again from its first row: the stored position has it until
-// its end.
+// The readers are those of the snapshot before the stream. What they have read is noted in the
+// stored position, so that a process that takes over goes on with the rest, see snapshotState: its
+// stream has sent no less when it does, and sends what changed since.
 func (g *signals) block(ctx context.Context) error {
 	st, job := g.st, g.demand.Blocking[0]
 	st.flush()
 	g.store() // the signal is durable before its rows
 	began := time.Now()
-	g.log.Info("blocking snapshot begins, the stream waits", "id", job.ID, "tables", len(job.Tables))
-	if err := g.notify(ctx, job.ID, aggregateInitial, "STARTED"); err != nil {
-		return err
-	}
+	g.log.Info("blocking snapshot begins, the stream waits", "id", job.ID, "tables", len(job.Tables), "resumed", job.State != "")
 	reading, stop := context.WithCancel(ctx)
-	pieces, failed := make(chan *piece, 1), make(chan error, 1)
-	go func() { failed <- st.source.readJob(reading, &job, g.incremental.streamed(), pieces); close(pieces) }()
-	b := &blockingRun{signals: g, job: &job, lsn: g.below(ctx)}
-	err := b.take(ctx, pieces)
-	stop()
-	for range pieces { // what was read and is not wanted
+	defer stop()
+	b := &blockingRun{
+		signals: g, job: &job, streamed: g.incremental.streamed(), stop: stop,
+		block: block{snapshot: &snapshotRow, lsn: g.below(ctx), commit: st.lastCommit, tsMicros: began.UnixMicro()},
+		sent:  make(chan handed, cap(st.task.Free())), mark: st.pos.commit,
 	}
-	if why := <-failed; err == nil {
+	failed := make(chan error, 1)
+	go func() { failed <- b.read(reading); close(b.sent) }() // ends with the tables or reading; waited for below
+	err := b.take(ctx)
+	stop()
+	for h := range b.sent {
+		b.send(h) // rows that were read before it was stopped
+	}
+	if why := <-failed; err == nil && !b.stopped {
 		err = why
 	}
 	st.heard = time.Now() // what the server said meanwhile is in the socket
-	if b.stopped {
-		g.log.Info("blocking snapshot stopped", "id", job.ID, "rows", b.rows)
-		return g.notify(ctx, job.ID, aggregateInitial, "ABORTED")
-	}
-	if err != nil {
+	switch {
+	case err != nil && !errors.Is(err, errStopped):
 		return fmt.Errorf("blocking snapshot: %w", err)
-	}
-	g.demand.Blocking = g.demand.Blocking[1:]
-	g.changed()
-	g.log.Info("blocking snapshot done, the stream goes on", "id", job.ID, "rows", b.rows, "took", time.Since(began).Round(time.Millisecond))
-	if err := g.notify(ctx, job.ID, aggregateInitial, "COMPLETED"); err != nil {
+	case err != nil:
 		return err
 	}
-	st.flush()
-	st.reportStreaming()
+	g.log.Info("the stream goes on", "id", job.ID, "stopped", b.stopped, "took", time.Since(began).Round(time.Millisecond))
+	st.reportWhere()
+	if b.stopped {
+		return g.notify(ctx, job.ID, aggregateInitial, "ABORTED")
+	}
 	return nil
 }
 
@@ -81,58 +72,69 @@ func (g *signals) below(ctx context.Context) LSN {
 	return lsn
 }
 
-// blockingRun is a blocking snapshot under way, on the stream's side.
+// blockingRun is a blocking snapshot under way.
 type blockingRun struct {
-	signals *signals
-	job     *blockingJob
-	tables  []connect.TableProgress
-	rows    int64
-	stopped bool
-	lsn     LSN // of the rows
+	signals  *signals
+	job      *blockingJob
+	streamed []uint32 // transactions that the snapshot has to show
+	block    block    // source block of the rows
+	mark     LSN      // of the batches
+	stop     context.CancelFunc
+	sent     chan handed // from the readers to the stream; has room for all batches there are
 
-	held *heldRow // the newest row: whether it is the last one is not known yet
+	stopped bool // by a signal
+	ended   bool // its last batch was sent
 }
 
-// heldRow is a row that is not in a batch yet.
-type heldRow struct {
-	piece *piece
-	row   int
-	first bool // of its table
+// handed is a batch of rows on its way to the stream.
+type handed struct {
+	batch *record.Batch
+	state []byte // what is read once the batch is durable; nil when it says nothing of it
+	done  bool   // it is the last one
 }
 
-// take takes the pieces until there are no more.
-func (b *blockingRun) take(ctx context.Context, pieces <-chan *piece) error {
-	st := b.signals.st
+// take sends what the readers hand over until they have ended, and does meanwhile what the stream
+// does. It waits for no batch: the one that it waited for might be one that it is to send.
+func (b *blockingRun) take(ctx context.Context) error {
+	g := b.signals
+	st := g.st
 	tick := time.NewTicker(min(st.interval, confirmEvery))
 	defer tick.Stop()
-	table := -1
+	var signal *asked // waits for a batch, because it may want to tell of something: a free one, or the next of the readers'
 	for {
+		inbox, free := st.source.inbox, (<-chan *record.Batch)(nil)
+		if signal != nil {
+			inbox, free = nil, st.task.Free()
+		}
 		select {
-		case p, ok := <-pieces:
+		case h, ok := <-b.sent:
+			if !ok && signal != nil {
+				return g.take(ctx, *signal)
+			}
 			if !ok {
-				return b.last(ctx)
+				return nil
 			}
-			if p.table != table {
-				table = p.table
-				b.tables = append(b.tables, connect.TableProgress{Table: b.job.Tables[p.table].name().String(), Estimated: p.about})
+			if signal != nil {
+				st.out.batch = h.batch
+				err := b.follow(ctx, signal)
+				if st.out.batch, signal = nil, nil; err != nil {
+					b.send(h)
+					return err
+				}
 			}
-			if err := b.piece(ctx, p); err != nil {
+			b.send(h)
+		case a := <-inbox:
+			signal = &a
+		case batch := <-free:
+			st.fill(batch)
+			err := b.follow(ctx, signal)
+			st.send()
+			if signal = nil; err != nil {
 				return err
 			}
 		case now := <-tick.C:
 			if err := st.sendStatus(now); err != nil {
 				return err
-			}
-			b.report()
-		case a := <-st.source.inbox:
-			if err := b.signals.take(ctx, a); err != nil {
-				return err
-			}
-			// Its job is off the list when a signal has stopped it.
-			if len(b.signals.demand.Blocking) == 0 || b.signals.demand.Blocking[0].ID != b.job.ID {
-				b.stopped = true
-				st.flush()
-				return nil
 			}
 		case <-ctx.Done():
 			return errStopped
@@ -140,94 +142,55 @@ func (b *blockingRun) take(ctx context.Context, pieces <-chan *piece) error {
 	}
 }
 
-// piece puts rows into batches.
-func (b *blockingRun) piece(ctx context.Context, p *piece) error {
-	g, progress := b.signals, &b.tables[len(b.tables)-1]
-	if p.skip != nil {
-		g.log.Warn("blocking snapshot leaves a table out", "table", progress.Table, "status", p.skip.status, "err", p.skip.reason)
+// follow takes a signal, which may stop the snapshot.
+func (b *blockingRun) follow(ctx context.Context, signal *asked) error {
+	err := b.signals.take(ctx, *signal)
+	if b.current() == nil && !b.ended {
+		b.stopped = true
+		b.stop()
 	}
-	for row := range p.rows.count() {
-		if err := b.release(ctx, false); err != nil {
-			return err
+	return err
+}
+
+// current is the snapshot in the demand, nil when it was stopped.
+func (b *blockingRun) current() *blockingJob {
+	if d := b.signals.demand; len(d.Blocking) > 0 && d.Blocking[0].ID == b.job.ID {
+		return &d.Blocking[0]
+	}
+	return nil
+}
+
+// send sends a batch with the stream's position, and in it what of the snapshot is done by then.
+func (b *blockingRun) send(h handed) {
+	g, st := b.signals, b.signals.st
+	if job := b.current(); job != nil && h.state != nil {
+		if job.State, b.ended = string(h.state), h.done; h.done {
+			g.demand.Blocking = g.demand.Blocking[1:]
 		}
-		b.held = &heldRow{piece: p, row: row, first: progress.Rows == 0}
-		progress.Rows++
+		g.changed()
 	}
-	progress.Estimated = max(progress.Estimated, progress.Rows)
-	if !p.end {
-		return nil
+	if g.unsent {
+		st.pos.stamp(h.batch, st.source.partition, g.offset())
 	}
-	progress.Done, progress.Estimated = true, progress.Rows
-	status := statusSucceeded
-	if p.skip != nil {
-		status = p.skip.status
-	}
-	return g.notify(ctx, b.job.ID, aggregateInitial, "TABLE_SCAN_COMPLETED", "scanned_collection", progress.Table,
-		"total_rows_scanned", fmt.Sprint(progress.Rows), "status", status)
+	h.batch.Mark, st.sent = uint64(st.pos.commit), st.pos.commit
+	st.task.Send(h.batch)
 }
 
-// release puts the row that was held into the batch: there is one behind it, or last is set.
-func (b *blockingRun) release(ctx context.Context, last bool) error {
-	h := b.held
-	if h == nil {
-		return nil
-	}
-	st, p := b.signals.st, h.piece
-	if st.out.batch != nil && st.out.full() {
-		st.flush()
-	}
-	if err := st.room(ctx); err != nil {
-		return err
-	}
-	st.out.now = time.Now().UnixNano()
-	cells, err := p.made.decodeText(st.out.batch, p.columns, &p.rows, h.row)
-	if err != nil {
-		return connect.Permanent(err)
-	}
-	k := block{snapshot: &snapshotRow, lsn: b.lsn, commit: st.lastCommit, tsMicros: st.out.now / 1000}
-	switch {
-	case last:
-		k.snapshot = &snapshotLast
-	case p.end && h.row == p.rows.count()-1:
-		k.snapshot = &snapshotLastHere
-	case h.first && b.rows == 0:
-		k.snapshot = &snapshotFirst
-	case h.first:
-		k.snapshot = &snapshotFirstHere
-	}
-	st.out.change(p.made, record.Read, p.made.keyOf(st.out.batch, cells), record.Value{}, p.made.row(cells), k)
-	b.rows, b.held = b.rows+1, nil
-	return nil
-}
-
-// last ends the snapshot.
-func (b *blockingRun) last(ctx context.Context) error {
-	if err := b.release(ctx, true); err != nil {
-		return err
-	}
-	b.signals.st.flush()
-	return nil
-}
-
-// report shows how far the tables are.
-func (b *blockingRun) report() {
-	p := connect.Progress{Phase: "snapshot", Detail: fmt.Sprintf("blocking snapshot, %d rows read; the stream waits", b.rows)}
-	p.Tables = append(p.Tables, b.tables...)
-	for i := len(b.tables); i < len(b.job.Tables); i++ {
-		p.Tables = append(p.Tables, connect.TableProgress{Table: b.job.Tables[i].name().String()})
-	}
-	b.signals.st.task.Report(p)
-}
-
-// readJob reads the tables of a blocking snapshot, over a connection of its own.
-func (s *Source) readJob(ctx context.Context, job *blockingJob, streamed []uint32, out chan<- *piece) error {
+// read reads the tables, over connections of its own.
+func (b *blockingRun) read(ctx context.Context) error {
+	st := b.signals.st
+	s := st.source
 	c := newCatalog(s)
 	defer c.Close()
-	db, err := c.db(ctx)
+	db, err := s.connect(ctx)
 	if err != nil {
 		return err
 	}
-	if err := beginShowing(ctx, db, streamed); err != nil {
+	defer closeSoon(db.PgConn()) // the exported snapshot lives as long
+	sn := &snapshot{source: s, task: st.task, begun: time.Now(), mark: b.mark, block: b.block, waits: true, notices: newInitialNotices(s, st.task, b.job.ID)}
+	sn.deliver = func(batch *record.Batch, state []byte, done bool) { b.sent <- handed{batch, state, done} }
+	sn.notices.deliver = func(batch *record.Batch) { b.sent <- handed{batch: batch} }
+	if sn.name, err = exportShowing(ctx, db, b.streamed); err != nil {
 		return err
 	}
 	captured, err := c.captured(ctx, s.capture)
@@ -237,139 +200,88 @@ func (s *Source) readJob(ctx context.Context, job *blockingJob, streamed []uint3
 	if err := s.restrict(ctx, c, captured); err != nil {
 		return err
 	}
-	for i := range job.Tables {
-		if err := s.readWhole(ctx, c, db, captured, job, i, out); err != nil {
+	for i := range b.job.Tables {
+		if err := sn.ask(ctx, c, captured, &b.job.Tables[i]); err != nil {
 			return err
 		}
 	}
-	_, err = db.Exec(ctx, "COMMIT")
-	return answer(err)
+	if err := sn.prepare(ctx, c, b.job.State); err != nil {
+		return err
+	}
+	err = sn.run(ctx)
+	s.log.Info("blocking snapshot ends", "id", b.job.ID, "rows", sn.rows(), "took", time.Since(sn.begun).Round(time.Millisecond))
+	if ctx.Err() != nil {
+		return errStopped
+	}
+	return sn.notices.end(ctx, err)
 }
 
-// beginShowing begins a transaction that shows what the stream has sent.
-func beginShowing(ctx context.Context, db *pgx.Conn, streamed []uint32) error {
+// exportShowing exports a snapshot that shows what the stream has sent.
+func exportShowing(ctx context.Context, db *pgx.Conn, streamed []uint32) (exported string, err error) {
 	for {
 		var s shownNow
 		var shown string
 		var standby bool
 		if _, err := db.Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); err != nil {
-			return answer(err)
+			return "", answer(err)
 		}
-		err := db.QueryRow(ctx, "SELECT pg_current_snapshot()::text, pg_is_in_recovery()").Scan(&shown, &standby)
+		err := db.QueryRow(ctx, "SELECT pg_current_snapshot()::text, pg_is_in_recovery(), pg_export_snapshot()").Scan(&shown, &standby, &exported)
 		if err != nil {
-			return answer(err)
+			return "", answer(err)
 		}
 		if s.visibility, err = parseVisibility(shown, standby); err != nil || s.all(streamed) {
-			return err
+			return exported, err
 		}
 		if _, err := db.Exec(ctx, "ROLLBACK"); err != nil {
-			return answer(err)
+			return "", answer(err)
 		}
 		if err := pause(ctx, shownRetry); err != nil {
-			return err
+			return "", err
 		}
 	}
 }
 
-// readWhole reads one table. One that is not there, or whose SELECT is wrong, is left out.
-func (s *Source) readWhole(ctx context.Context, c *catalog, db *pgx.Conn, captured []relation, job *blockingJob, i int, out chan<- *piece) error {
-	t := &job.Tables[i]
-	send := func(p *piece) error {
-		p.table = i
-		select {
-		case out <- p:
-			return nil
-		case <-ctx.Done():
-			return errStopped
-		}
+// ask adds a table of a blocking snapshot. One that is not there, or whose SELECT is wrong, is left out.
+func (sn *snapshot) ask(ctx context.Context, c *catalog, captured []relation, t *blockingTable) error {
+	at := slices.IndexFunc(captured, func(r relation) bool { return r.schema == t.Schema && r.table == t.Table })
+	if at < 0 {
+		sn.absent = append(sn.absent, t.name())
+		sn.notices.leaveOut(t.name().String(), &skipped{statusSchema, errors.New("it does not exist any more, or is not captured")})
+		return nil
 	}
-	k, ok := called(captured, t.name())
-	if !ok {
-		return send(&piece{end: true, skip: &skipped{statusSchema, errors.New("it does not exist any more, or is not captured")}})
+	given, err := c.given(ctx, t.Select)
+	if blames(err) {
+		sn.absent = append(sn.absent, t.name())
+		sn.notices.leaveOut(t.name().String(), &skipped{statusSQL, err})
+		return nil
 	}
-	made, err := c.build(ctx, k, nil)
 	if err != nil {
 		return err
 	}
-	// A SELECT that fails must not end the transaction of the others.
-	if _, err := db.Exec(ctx, "SAVEPOINT one"); err != nil {
-		return answer(err)
+	return sn.add(ctx, c, captured[at], t.Select, given)
+}
+
+// blames says whether err is the server's answer to a table or its SELECT, and will be so the next
+// time, unlike one to the state that the server is in.
+func blames(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (permanent(pg.Code) || strings.HasPrefix(pg.Code, "22"))
+}
+
+// given are the columns that a SELECT gives; nil for none.
+func (c *catalog) given(ctx context.Context, sql string) (names []string, err error) {
+	if sql == "" {
+		return nil, nil
 	}
-	p := &piece{made: made, about: k.rows}
-	result := db.PgConn().ExecParams(ctx, made.selectAll(k, t.Select), nil, nil, nil, nil)
-	for result.NextRow() {
-		if p.columns == nil {
-			for _, f := range result.FieldDescriptions() {
-				p.columns = append(p.columns, made.columnCalled(f.Name))
-			}
-			p.rows.width = len(p.columns)
-		}
-		if len(p.rows.data) >= chunkBytes/4 {
-			next := &piece{made: made, columns: p.columns, about: k.rows}
-			next.rows.width = p.rows.width
-			if err := send(p); err != nil {
-				return err
-			}
-			p = next
-		}
-		p.rows.add(result.Values())
-	}
-	p.end = true
-	if _, err := result.Close(); err != nil {
-		err = answer(err)
-		if ctx.Err() != nil || db.IsClosed() {
+	err = c.do(ctx, func(ctx context.Context, db *pgx.Conn, _ *bool) error {
+		prepared, err := db.Prepare(ctx, "", sql)
+		if err != nil {
 			return err
 		}
-		if _, err := db.Exec(ctx, "ROLLBACK TO SAVEPOINT one"); err != nil {
-			return answer(err)
+		for _, f := range prepared.Fields {
+			names = append(names, f.Name)
 		}
-		p.skip = &skipped{statusSQL, err}
-	}
-	return send(p)
-}
-
-// called is the relation with that name.
-func called(captured []relation, n name) (relation, bool) {
-	for _, k := range captured {
-		if k.schema == n.schema && k.table == n.table {
-			return k, true
-		}
-	}
-	return relation{}, false
-}
-
-// selectAll is the SELECT of all rows; own is one instead.
-func (t *table) selectAll(k relation, own string) string {
-	if own != "" {
-		return own
-	}
-	from := "ONLY " + k.sql()
-	if k.parent {
-		from = k.sql()
-	}
-	var list string
-	for i := range t.columns {
-		if t.columns[i].cell < 0 {
-			continue
-		}
-		if list != "" {
-			list += ", "
-		}
-		list += identifier(t.columns[i].name)
-	}
-	sql := "SELECT " + list + " FROM " + from
-	if k.filter != "" {
-		sql += " WHERE " + k.filter
-	}
-	return sql
-}
-
-// columnCalled is the column that has a cell, nil when there is none of that name.
-func (t *table) columnCalled(name string) *column {
-	for i := range t.columns {
-		if t.columns[i].name == name && t.columns[i].cell >= 0 {
-			return &t.columns[i]
-		}
-	}
-	return nil
+		return nil
+	})
+	return names, err
 }

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -36,14 +37,14 @@ func TestBlockingSnapshot(t *testing.T) {
 	var told []string
 	for _, n := range r.records {
 		if n.topic == "told" {
-			for _, kind := range []string{"STARTED", "SUCCEEDED", "SQL_EXCEPTION", "COMPLETED"} {
+			for _, kind := range []string{"STARTED", "SUCCEEDED", "EMPTY", "SQL_EXCEPTION", "COMPLETED"} {
 				if strings.Contains(n.value, `:"`+kind+`"`) {
 					told = append(told, kind)
 				}
 			}
 		}
 	}
-	if want := []string{"STARTED", "SUCCEEDED", "SUCCEEDED", "SUCCEEDED", "SQL_EXCEPTION", "COMPLETED"}; !slices.Equal(told, want) {
+	if want := []string{"STARTED", "SQL_EXCEPTION", "SUCCEEDED", "SUCCEEDED", "EMPTY", "COMPLETED"}; !slices.Equal(told, want) {
 		t.Errorf("notifications: got %v, want %v", told, want)
 	}
 	d.exec(t, "INSERT INTO a VALUES (5, 'x')")
@@ -106,4 +107,112 @@ func TestBlockingSnapshotStop(t *testing.T) {
 	if n := len(snapshotMarks(r.records)); n >= 20000 || len(r.demand().Blocking) > 0 {
 		t.Errorf("%d rows were sent, still to do: %v", n, r.demand().Blocking)
 	}
+}
+
+// blockingPages are how many pages of table a the stored offset notes as read.
+func (r *reading) blockingPages() (n int64) {
+	r.t.Helper()
+	for _, job := range r.demand().Blocking {
+		state, err := parseSnapshotState(job.State)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		for _, p := range state.parts {
+			for _, done := range p.done {
+				n += done.to - done.from
+			}
+		}
+	}
+	return n
+}
+
+// TestBlockingSnapshotGoesOn kills the connector twice in a blocking snapshot with several readers,
+// while the table changes: rows move into ranges that are done and out of ranges that are not.
+func TestBlockingSnapshotGoesOn(t *testing.T) {
+	for _, threads := range []int{1, 2} {
+		t.Run(fmt.Sprint(threads, " threads"), func(t *testing.T) {
+			d := manyPages(t)
+			c := d.config(t, "table.include.list", "public.a", "snapshot.mode", "no_data", "snapshot.max.threads", fmt.Sprint(threads))
+			r := start(t, c, nil).streaming()
+			d.exec(t, "INSERT INTO a VALUES (0, 1, 'before', NULL)")
+			r.must("execute-snapshot", `{"type":"blocking","data-collections":["public.a"]}`)
+			r.until("readers", func() bool {
+				return d.query(t, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'COPY%a%'") == fmt.Sprint(threads)
+			})
+			r.until("two ranges", func() bool { return r.blockingPages() >= 2000 })
+			r.abandon()
+			all := r.records
+			d.exec(t, "DELETE FROM a WHERE id BETWEEN 100 AND 4000 AND id % 3 = 1", "VACUUM a",
+				"UPDATE a SET n = 1 WHERE id % 50 = 0 AND id > 4000", "UPDATE a SET n = 2 WHERE id IN (10, 19990)",
+				"INSERT INTO a SELECT g, 3, 'new', NULL FROM generate_series(30001, 30100) g", "DELETE FROM a WHERE id = 19999")
+			r = start(t, c, r.offset)
+			r.until("four ranges", func() bool { return r.blockingPages() >= 4000 })
+			r.abandon()
+			all = append(all, r.records...)
+			d.exec(t, "UPDATE a SET n = 4 WHERE id % 200 = 0", "DELETE FROM a WHERE id = 30001", "INSERT INTO a VALUES (30001, 5, 'again', NULL)")
+			r = start(t, c, r.offset)
+			r.until("the end of the snapshot", func() bool { return len(r.demand().Blocking) == 0 })
+			d.exec(t, "INSERT INTO a VALUES (99999, 6, 'end', NULL)")
+			r.until("the end", func() bool {
+				return len(r.records) > 0 && strings.Contains(r.records[len(r.records)-1].value, `"pad":"end"`)
+			})
+			all = append(all, r.records...)
+			wantState(t, stateOf(t, all), d.state(t))
+			if n := reads(all); n > 20000+2*(threads+1)*20000/7 {
+				t.Errorf("%d rows were read in all; what was read before was read again", n)
+			}
+			if marks := strings.Join(snapshotMarks(r.records), " "); strings.Count(marks, "}last") != 1 {
+				t.Error("no row is marked as the last")
+			}
+		})
+	}
+}
+
+// TestBlockingSnapshotSignals takes signals while two readers have all batches but one.
+func TestBlockingSnapshotSignals(t *testing.T) {
+	d := manyPages(t)
+	d.exec(t, "CREATE TABLE b (id int PRIMARY KEY)", "INSERT INTO b VALUES (1)", "ALTER PUBLICATION dbz_publication ADD TABLE b")
+	r := start(t, d.config(t, "table.include.list", "public.(a|b)", "snapshot.mode", "no_data", "snapshot.max.threads", "4",
+		"notification.enabled.channels", "sink", "notification.sink.topic.name", "told"), nil).streaming()
+	r.must("execute-snapshot", `{"type":"blocking","data-collections":["public.a"]}`)
+	r.until("some rows", func() bool { return r.rows() > 0 })
+	r.must("execute-snapshot", `{"data-collections":["public.b"]}`)
+	r.must("pause-snapshot", "")
+	if r.rows() >= 20000 {
+		t.Error("the signals were taken after the blocking snapshot")
+	}
+	r.until("the end of the blocking snapshot", func() bool { return len(r.demand().Blocking) == 0 })
+	r.must("resume-snapshot", "")
+	r.until("the end", func() bool { return len(r.demand().Tables) == 0 })
+	if n := len(places(r.records, "production.public.b")); r.rows() != 20001 || n != 1 {
+		t.Errorf("%d rows, %d of b", r.rows(), n)
+	}
+}
+
+// TestBlockingSnapshotFails has a SELECT that fails in the middle, and one that gives some of the
+// columns; the tables beside it are read.
+func TestBlockingSnapshotFails(t *testing.T) {
+	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY, v text)", "CREATE TABLE b (id int PRIMARY KEY, v text, w text)", "INSERT INTO a SELECT i, 'v' FROM generate_series(1, 100) i",
+		"INSERT INTO b SELECT i, 'v', 'w' FROM generate_series(1, 3) i").publish(t, "a, b")
+	r := start(t, d.config(t, "table.include.list", "public.*", "snapshot.mode", "no_data", "notification.enabled.channels", "sink", "notification.sink.topic.name", "told"), nil).streaming()
+	r.must("execute-snapshot", `{"type":"blocking","data-collections":["public.(a|b)"],"additional-conditions":[
+		{"data-collection":"public.a","filter":"SELECT id, (1 / (50 - id))::text AS v FROM public.a ORDER BY id;"},{"data-collection":"public.b","filter":"SELECT w, id FROM public.b -- not v"}]}`)
+	r.until("the end of the snapshot", func() bool { return len(r.demand().Blocking) == 0 && r.records[len(r.records)-1].topic == "told" })
+	var told []string
+	for _, n := range r.records {
+		if at := strings.Index(n.value, `"status":"`); n.topic == "told" && at >= 0 {
+			status, _, _ := strings.Cut(n.value[at+10:], `"`)
+			told = append(told, status)
+		}
+	}
+	slices.Sort(told)
+	if want := []string{"SQL_EXCEPTION", "SUCCEEDED"}; !slices.Equal(told, want) {
+		t.Errorf("tables ended with %v, want %v", told, want)
+	}
+	rows := places(r.records, "production.public.b")
+	if len(rows) != 3 || !strings.Contains(r.records[rows[0]].value, `"after":{"id":1,"v":null,"w":"w"}`) {
+		t.Errorf("rows of b: %v", rows)
+	}
+	d.exec(t, "INSERT INTO b VALUES (4)")
+	r.until("the stream", func() bool { return len(places(r.records, "production.public.b")) == 4 })
 }

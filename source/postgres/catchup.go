@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5"
 
 	"connectd/connect"
 )
@@ -30,18 +30,31 @@ type backlog struct {
 	restart LSN // where the slot's decoding begins, each time
 }
 
+// backlogSQL gives 0 for a slot that is gone or has lost its WAL: the walsender then says so.
+const backlogSQL = `SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END - '0/0')::bigint,
+	coalesce((SELECT restart_lsn - '0/0' FROM pg_replication_slots WHERE slot_name = $1), 0)::bigint`
+
 // backlog asks the server.
 func (st *stream) backlog(ctx context.Context) (backlog, error) {
 	var end, restart int64
-	err := st.catalog.row(ctx, `SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END - '0/0')::bigint,
-		(restart_lsn - '0/0')::bigint FROM pg_replication_slots WHERE slot_name = $1`, []any{st.source.config.Slot}, &end, &restart)
+	err := st.catalog.row(ctx, backlogSQL, []any{st.source.config.Slot}, &end, &restart)
 	return backlog{LSN(end), LSN(restart)}, err
+}
+
+// backlogOn asks the server that conn leads to. What is read up to has to be of that one: another
+// may have less WAL, and gives what it has.
+func (st *stream) backlogOn(ctx context.Context, conn *pgx.Conn) (backlog, error) {
+	ctx, cancel := context.WithTimeout(ctx, st.silence)
+	defer cancel()
+	var end, restart int64
+	err := conn.QueryRow(ctx, backlogSQL, st.source.config.Slot).Scan(&end, &restart)
+	return backlog{LSN(end), LSN(restart)}, answer(err)
 }
 
 // next is up to where one read of the slot pays that begins at pos; 0 when it does not, and the
 // walsender is to go on.
 func (s *Source) next(b backlog, pos LSN) LSN {
-	if b.end < pos+s.backlogFrom {
+	if b.end < pos+s.backlogFrom || b.restart == 0 {
 		return 0
 	}
 	span := min(b.end-pos, s.backlogSpan)
@@ -59,8 +72,7 @@ func (st *stream) catchUp(ctx context.Context) error {
 		return nil
 	}
 	err := st.drainBacklog(ctx)
-	var pg *pgconn.PgError
-	if !errors.As(err, &pg) || connect.IsPermanent(err) || errors.Is(err, errCatalog) {
+	if !refuses(err) || connect.IsPermanent(err) || errors.Is(err, errCatalog) || errors.Is(err, errBeside) {
 		return err
 	}
 	s.log.Warn("the backlog cannot be read by SQL; reading it from the stream", "slot", s.config.Slot, "err", err)
@@ -81,8 +93,7 @@ func (st *stream) drainBacklog(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	upto := s.next(b, st.pos.commit)
-	if upto == 0 {
+	if s.next(b, st.pos.commit) == 0 {
 		return nil
 	}
 	conn, err := s.connectBacklog(ctx)
@@ -90,12 +101,20 @@ func (st *stream) drainBacklog(ctx context.Context) error {
 		return err
 	}
 	defer func() { closeSoon(conn.PgConn()) }()
-	if err := st.confirm(ctx); err != nil {
+	if err := st.confirm(ctx, conn); err != nil {
 		return err
+	}
+	if b, err = st.backlogOn(ctx, conn); err != nil {
+		return err
+	}
+	upto := s.next(b, st.pos.commit)
+	if upto == 0 {
+		return nil
 	}
 	for began, sum := time.Now(), 0; ; {
 		s.log.Info("reading the backlog", "slot", s.config.Slot, "lsn", st.pos.commit.String(), "upto", upto.String(), "end", b.end.String())
-		st.report("catching up", fmt.Sprintf("reading slot %q up to %s by SQL, %d MB of WAL behind", s.config.Slot, upto, (b.end-st.pos.commit)>>20))
+		st.backlogEnd = b.end
+		st.reportWhere()
 		n, reached, err := st.read(ctx, conn, upto)
 		if err == nil {
 			err = st.settle(ctx, reached)
@@ -104,15 +123,15 @@ func (st *stream) drainBacklog(ctx context.Context) error {
 			return err
 		}
 		sum += n
-		if b, err = st.backlog(ctx); err != nil {
+		if b, err = st.backlogOn(ctx, conn); err != nil {
 			return err
 		}
 		if b.end >= st.pos.commit+s.backlogFrom { // else the walsender's first status moves the slot
-			if err := st.confirm(ctx); err != nil {
+			if err := st.confirm(ctx, conn); err != nil {
 				return err
 			}
 			restart := b.restart
-			if b, err = st.backlog(ctx); err != nil {
+			if b, err = st.backlogOn(ctx, conn); err != nil {
 				return err
 			}
 			// When nothing was committed and the slot has not moved, one transaction fills the WAL.
@@ -150,9 +169,15 @@ func (st *stream) settle(ctx context.Context, upto LSN) error {
 	}
 	st.idle()
 	st.flush()
+	tick := time.NewTicker(attendEvery)
+	defer tick.Stop()
 	for st.committed() < st.sent {
 		select {
 		case <-st.task.Wake():
+		case <-tick.C:
+			if err := st.attend(ctx); err != nil {
+				return err
+			}
 		case <-st.task.Failed():
 			return errStopped
 		case <-ctx.Done():
@@ -166,12 +191,11 @@ func (st *stream) settle(ctx context.Context, upto LSN) error {
 //
 // The order of truth, third step: records are durable in Kafka, then the offset is, and what
 // Committed returns is only then confirmed here.
-func (st *stream) confirm(ctx context.Context) error {
+func (st *stream) confirm(ctx context.Context, conn *pgx.Conn) error {
 	slot, to := st.source.config.Slot, st.committed()
-	err := st.source.whenFree(ctx, func() error {
-		return st.catalog.exec(ctx, fmt.Sprintf(`SELECT pg_replication_slot_advance(slot_name, %[2]s)
-			FROM pg_replication_slots WHERE slot_name = %[1]s AND confirmed_flush_lsn < %[2]s`, literal(slot), literal(to.String())))
-	})
+	sql := fmt.Sprintf(`SELECT pg_replication_slot_advance(slot_name, %[2]s)
+		FROM pg_replication_slots WHERE slot_name = %[1]s AND confirmed_flush_lsn < %[2]s`, literal(slot), literal(to.String()))
+	err := st.source.whenFree(ctx, func() error { return st.query(ctx, conn.PgConn(), sql, nil) })
 	if err != nil {
 		return fmt.Errorf("advance slot %q to %s: %w", slot, to, err)
 	}

@@ -13,6 +13,7 @@ type chunk struct {
 	columns []*column // of the values of rows; nil for one that only orders them
 	rows    textRows
 	key     []int            // values of a row by which the rows are ordered
+	ordered []string         // names of their columns
 	index   map[string]int32 // row of a record's key
 	shown   visibility
 	end     LSN // once the stream is here it has sent all that the snapshot shows

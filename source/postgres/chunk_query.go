@@ -15,6 +15,7 @@ import (
 type chunkTable struct {
 	demanded demanded
 	shape    string // of its columns, when it was made
+	sent     string // what the publication sent of it then
 	table    *table
 	from     string    // of the SELECT
 	where    string    // of the SELECT, with an AND at its end: the publication's filter and the signal's
@@ -25,13 +26,20 @@ type chunkTable struct {
 	most     []string  // greatest key when it was made
 }
 
-// shownSQL tells what the transaction shows, where the WAL is by then, and how the table looks.
+// shownSQL tells what the transaction shows, where the WAL is by then, how the table looks, and what
+// the publication sends of it: of it, of what it is a partition of, or of its partitions.
 const shownSQL = `
 SELECT pg_current_snapshot()::text, pg_is_in_recovery(),
        (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END)::text,
        coalesce(to_regclass($1)::oid, 0),
        coalesce((SELECT string_agg(concat_ws(' ', attname, atttypid, atttypmod, attnotnull), ',' ORDER BY attnum)
-                 FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped), '')`
+                 FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped), '')
+           || coalesce((SELECT string_agg(concat_ws(' ', '; key', indisprimary, indkey), '' ORDER BY indexrelid)
+                 FROM pg_index WHERE indrelid = to_regclass($1) AND (indisprimary OR indisreplident)), ''),
+       coalesce((SELECT string_agg(to_jsonb(t)::text, ',') FROM pg_publication p, pg_get_publication_tables(p.pubname::text) t
+                 WHERE p.pubname = $2 AND t.relid IN (SELECT to_regclass($1)::oid
+                     UNION SELECT relid::oid FROM pg_partition_ancestors(to_regclass($1))
+                     UNION SELECT relid::oid FROM pg_partition_tree(to_regclass($1)))), '')`
 
 // begin begins a transaction whose snapshot is taken now, with the table's definition locked.
 func (r *chunkReader) begin(ctx context.Context, db *pgx.Conn, n name) (shownNow, error) {
@@ -50,7 +58,7 @@ func (r *chunkReader) begin(ctx context.Context, db *pgx.Conn, n name) (shownNow
 	}
 	var shown, end string
 	var standby bool
-	if err := db.QueryRow(ctx, shownSQL, table).Scan(&shown, &standby, &end, &s.id, &s.shape); err != nil {
+	if err := db.QueryRow(ctx, shownSQL, table, r.source.config.Publication).Scan(&shown, &standby, &end, &s.id, &s.shape, &s.published); err != nil {
 		return s, answer(err)
 	}
 	var err error
@@ -75,7 +83,7 @@ func (r *chunkReader) rows(ctx context.Context, db *pgx.Conn, q *chunkRequest, s
 	if !q.table.Began {
 		most = t.most
 	}
-	c := &chunk{table: t.table, columns: t.columns, key: t.key, shown: shown.visibility, end: shown.end, most: most, about: t.about}
+	c := &chunk{table: t.table, columns: t.columns, key: t.key, shown: shown.visibility, end: shown.end, most: most, ordered: t.keyNames(), about: t.about}
 	if most == nil {
 		c.last = true // the table is empty
 		return c, nil, nil
@@ -101,7 +109,7 @@ func (r *chunkReader) rows(ctx context.Context, db *pgx.Conn, q *chunkRequest, s
 func (r *chunkReader) fits(q *chunkRequest, shown *shownNow) bool {
 	t := r.table
 	return t != nil && !q.renew && q.table.Began && t.demanded.name() == q.table.name() && t.demanded.ID == q.table.ID &&
-		t.demanded.Filter == q.table.Filter && t.demanded.Surrogate == q.table.Surrogate && t.table.id == shown.id && t.shape == shown.shape
+		t.demanded.Filter == q.table.Filter && t.demanded.Surrogate == q.table.Surrogate && t.table.id == shown.id && t.shape == shown.shape && t.sent == shown.published
 }
 
 // fill runs the query. full says that the rows were too wide to take all of them.
@@ -143,6 +151,10 @@ func (r *chunkReader) prepare(ctx context.Context, db *pgx.Conn, q *chunkRequest
 	if at < 0 {
 		return nil, &skipped{statusSchema, fmt.Errorf("table %s is not captured", q.table.name())}, nil
 	}
+	if shown.published == "" {
+		return nil, &skipped{statusSchema, fmt.Errorf("table %s is not in publication %q, so that no change of its rows would follow on them; run ALTER PUBLICATION %s ADD TABLE %s",
+			q.table.name(), r.source.config.Publication, identifier(r.source.config.Publication), tables[at].sql())}, nil
+	}
 	if err := r.source.restrict(ctx, r.catalog, tables[at:at+1]); err != nil {
 		return nil, nil, err
 	}
@@ -152,12 +164,15 @@ func (r *chunkReader) prepare(ctx context.Context, db *pgx.Conn, q *chunkRequest
 	if err != nil {
 		return nil, nil, err
 	}
-	t := &chunkTable{demanded: q.table, shape: shown.shape, table: built, about: k.rows, from: "ONLY " + k.sql(), where: where(k.filter) + where(q.table.Filter)}
+	t := &chunkTable{demanded: q.table, shape: shown.shape, sent: shown.published, table: built, about: k.rows, from: "ONLY " + k.sql(), where: where(k.filter) + where(q.table.Filter)}
 	if k.parent {
 		t.from = k.sql()
 	}
 	if skip := t.order(q.table.Surrogate); skip != nil {
 		return nil, skip, nil
+	}
+	if q.table.Began && q.table.Key != nil && !slices.Equal(q.table.Key, t.keyNames()) {
+		return nil, nil, errOtherKey
 	}
 	if skip, err := t.noNulls(ctx, r.catalog); err != nil || skip != nil {
 		return nil, skip, err

@@ -32,6 +32,7 @@ type chunkAnswer struct {
 	number int
 	chunk  *chunk
 	skip   *skipped
+	again  bool // instead of a chunk: the table has another key, and is to be read from its first row
 }
 
 // skipped says why a table is not read: a status of Debezium's notifications, and the reason.
@@ -89,6 +90,8 @@ func (r *chunkReader) persist(ctx context.Context, q *chunkRequest) (chunkAnswer
 			return chunkAnswer{}, ctx.Err()
 		case err == nil:
 			return chunkAnswer{number: q.number, chunk: c, skip: skip}, nil
+		case errors.Is(err, errOtherKey):
+			return chunkAnswer{number: q.number, again: true}, nil
 		}
 		var pg *pgconn.PgError
 		if errors.As(err, &pg) && permanent(pg.Code) && !errors.Is(err, errNoConnection) {
@@ -104,6 +107,9 @@ func (r *chunkReader) persist(ctx context.Context, q *chunkRequest) (chunkAnswer
 
 // errNoConnection says that the server has not let us in: no table is to blame.
 var errNoConnection = errors.New("connect for a chunk")
+
+// errOtherKey says that the table's place is one in the order of a key that it has not any more.
+var errOtherKey = errors.New("the table has another key")
 
 // read reads one chunk.
 func (r *chunkReader) read(ctx context.Context, q *chunkRequest) (c *chunk, skip *skipped, err error) {
@@ -168,10 +174,11 @@ func (r *chunkReader) inSnapshot(ctx context.Context, db *pgx.Conn, q *chunkRequ
 // shownNow is a snapshot of the database, and where it is.
 type shownNow struct {
 	visibility
-	end     LSN
-	id      uint32 // OID of the table
-	missing bool
-	shape   string // of its columns
+	end       LSN
+	id        uint32 // OID of the table
+	missing   bool
+	shape     string // of its columns
+	published string // what the publication sends of it; "" for nothing
 }
 
 // all says whether the snapshot shows all transactions of the list.

@@ -108,6 +108,9 @@ func (s *Source) connectWith(ctx context.Context, frontend pgconn.BuildFrontendF
 	if err != nil {
 		return nil, s.connectError(err)
 	}
+	if err := lift(ctx, conn.PgConn()); err != nil {
+		return nil, err
+	}
 	for _, statement := range splitStatements(s.config.Statements) {
 		if _, err := conn.Exec(ctx, statement); err != nil {
 			_ = conn.Close(ctx)
@@ -124,13 +127,37 @@ func (s *Source) connectReplication(ctx context.Context) (*pgconn.PgConn, *coale
 		return nil, nil, err
 	}
 	cfg.RuntimeParams["replication"] = "database"
+	// The creation of a slot waits for the transactions that are open.
+	cfg.RuntimeParams["lock_timeout"] = "0"
 	var reader *coalescer
 	cfg.BuildFrontend = coalescedFrontend(&reader)
 	conn, err := pgconn.ConnectConfig(ctx, &cfg.Config)
 	if err != nil {
 		return nil, nil, s.connectError(err)
 	}
+	if err := lift(ctx, conn); err != nil {
+		return nil, nil, err
+	}
 	return conn, reader, nil
+}
+
+// lift lifts the limits that a role or a database may have and that older servers do not know: a
+// snapshot is one transaction from its first row to its last, and a connection waits for Kafka.
+func lift(ctx context.Context, conn *pgconn.PgConn) error {
+	version, _, _ := strings.Cut(conn.ParameterStatus("server_version"), ".")
+	major, err := strconv.Atoi(version)
+	if err != nil || major < 14 { // a version in the making is "19devel"
+		return nil
+	}
+	sql := "SET idle_session_timeout = 0"
+	if major >= 17 {
+		sql += "; SET transaction_timeout = 0"
+	}
+	if _, err := conn.Exec(ctx, sql).ReadAll(); err != nil {
+		closeSoon(conn)
+		return fmt.Errorf("lift the limits of the session: %w", shortened(err))
+	}
+	return nil
 }
 
 // closeSoon closes conn in good order, if the server answers soon.

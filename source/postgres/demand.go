@@ -24,6 +24,7 @@ type demanded struct {
 	Filter    string     `json:"filter,omitempty"`
 	Surrogate string     `json:"surrogate_key,omitempty"`
 	Joined    bool       `json:"joined,omitempty"` // it joined the captured tables: its old writers have to end first
+	Key       []string   `json:"key,omitempty"`    // columns by which it is read, as identifiers
 	After     []string   `json:"after,omitempty"`  // key of the last row that is done
 	Max       []string   `json:"max,omitempty"`    // greatest key when it began
 	Owed      [][]string `json:"owed,omitempty"`   // keys of rows to read again, see window.saw
@@ -36,6 +37,7 @@ type demanded struct {
 type blockingJob struct {
 	ID     string          `json:"id"`
 	Tables []blockingTable `json:"tables"`
+	State  string          `json:"state,omitempty"` // what is read, see snapshotState
 }
 
 // blockingTable is a table of a blocking snapshot.

@@ -8,6 +8,14 @@ import (
 	"connectd/record"
 )
 
+// beatWhenDue sends a heartbeat if it is time for one.
+func (st *stream) beatWhenDue(ctx context.Context, now time.Time) error {
+	if every := st.source.config.Heartbeat; every <= 0 || now.Before(st.beat.Add(every)) {
+		return nil
+	}
+	return st.heartbeat(ctx, now)
+}
+
 // heartbeat sends a heartbeat record, and runs heartbeat.action.query.
 func (st *stream) heartbeat(ctx context.Context, now time.Time) error {
 	st.beat = now

@@ -160,10 +160,18 @@ func (n *incremental) arrived(ctx context.Context, a chunkAnswer) error {
 		n.windows = n.windows[:len(n.windows)-1]
 		return n.skip(ctx, a.skip)
 	}
+	if a.again {
+		n.signals.log.Info("incremental snapshot of a table begins again: its key has changed", "table", t.String())
+		n.giveUp()
+		n.windows = nil // there is no answer to come
+		*t = demanded{ID: t.ID, Schema: t.Schema, Table: t.Table, Filter: t.Filter, Surrogate: t.Surrogate}
+		n.signals.changed()
+		return nil
+	}
 	c := a.chunk
 	n.since = time.Time{} // whether the stream stands still is to be seen from now on
 	if !t.Began {
-		t.Began, t.Max = true, c.most
+		t.Began, t.Max, t.Key = true, c.most, c.ordered
 		n.signals.log.Info("incremental snapshot of a table begins", "table", t.String(), "about", c.about)
 	}
 	n.about = max(c.about, t.Rows)

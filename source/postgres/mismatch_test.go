@@ -155,6 +155,7 @@ func TestHalfOpen(t *testing.T) {
 // proxy passes bytes and ends on until it is dead; then it swallows them.
 type proxy struct {
 	port string
+	to   atomic.Pointer[string]
 	dead atomic.Bool
 }
 
@@ -167,13 +168,14 @@ func newProxy(t *testing.T, to string) *proxy {
 	t.Cleanup(func() { _ = l.Close() })
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	p := &proxy{port: port}
+	p.to.Store(&to)
 	go func() { // ends with the listener
 		for {
 			client, err := l.Accept()
 			if err != nil {
 				return
 			}
-			server, err := net.DialTimeout("tcp", to, 5*time.Second)
+			server, err := net.DialTimeout("tcp", *p.to.Load(), 5*time.Second)
 			if err != nil {
 				_ = client.Close()
 				continue

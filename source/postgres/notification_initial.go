@@ -4,26 +4,54 @@ import (
 	"context"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"connectd/connect"
 	"connectd/record"
 )
 
-// initialNotices tell of the snapshot before the stream, from what it reports of its tables. Its
+// initialNotices tell of a snapshot before the stream, or of a blocking one, from what it reports of
+// its tables. Its
 // batches carry no position: they may come between those of the readers.
 type initialNotices struct {
 	notifier
 	task    *connect.SourceTask
+	deliver func(*record.Batch) // sends a batch; it does not wait
 	id      string
 	mark    LSN // of the snapshot's batches
 	begun   map[string]bool
 	done    map[string]bool
 	pending []notification
+
+	mu   sync.Mutex        // guards left: a reader may have to leave a table out
+	left map[string]string // statuses of the tables that are left out
 }
 
-func newInitialNotices(s *Source, t *connect.SourceTask) *initialNotices {
-	return &initialNotices{notifier: notifier{config: s.config, log: s.log}, task: t, id: newUUID(), begun: map[string]bool{}, done: map[string]bool{}}
+// newInitialNotices tell of the snapshot called id.
+func newInitialNotices(s *Source, t *connect.SourceTask, id string) *initialNotices {
+	return &initialNotices{notifier: notifier{config: s.config, log: s.log}, task: t, deliver: t.Send, id: id, begun: map[string]bool{}, done: map[string]bool{}, left: map[string]string{}}
+}
+
+// leaveOut notes that a table is left out, before it is reported as done.
+func (n *initialNotices) leaveOut(table string, why *skipped) {
+	n.log.Warn("blocking snapshot leaves a table out", "table", table, "status", why.status, "err", why.reason)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.left[table] = why.status
+}
+
+// status is how the reading of a table has ended.
+func (n *initialNotices) status(t connect.TableProgress) string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch status, out := n.left[t.Table]; {
+	case out:
+		return status
+	case t.Rows == 0:
+		return statusEmpty
+	}
+	return statusSucceeded
 }
 
 // report takes what the snapshot reports, from the goroutine that does. It does not wait for a
@@ -48,11 +76,7 @@ func (n *initialNotices) report(tables []connect.TableProgress, mark LSN) {
 		}
 		if t.Done && !n.done[t.Table] {
 			n.done[t.Table] = true
-			status := statusSucceeded
-			if t.Rows == 0 {
-				status = statusEmpty
-			}
-			n.add("TABLE_SCAN_COMPLETED", "data_collections", all, "scanned_collection", t.Table, "total_rows_scanned", strconv.FormatInt(t.Rows, 10), "status", status)
+			n.add("TABLE_SCAN_COMPLETED", "data_collections", all, "scanned_collection", t.Table, "total_rows_scanned", strconv.FormatInt(t.Rows, 10), "status", n.status(t))
 		}
 	}
 	n.sendSoon()
@@ -107,5 +131,5 @@ func (n *initialNotices) send(b *record.Batch) {
 	}
 	n.pending = n.pending[:0]
 	b.Mark = uint64(n.mark)
-	n.task.Send(b)
+	n.deliver(b)
 }

@@ -128,21 +128,8 @@ func (g *signals) offset() []byte {
 
 // tend does what is due. busy says that there is more to do at once.
 func (g *signals) tend(ctx context.Context, now time.Time) (busy bool, err error) {
-	for {
-		select {
-		case a := <-g.st.source.inbox:
-			if err := g.take(ctx, a); err != nil {
-				return false, err
-			}
-			continue
-		default:
-		}
-		break
-	}
-	if len(g.demand.Blocking) > 0 && !g.st.tx.open {
-		if err := g.block(ctx); err != nil {
-			return false, err
-		}
+	if err := g.accept(ctx); err != nil {
+		return false, err
 	}
 	if busy, err = g.incremental.tend(ctx, now); err != nil {
 		return false, err
@@ -150,6 +137,28 @@ func (g *signals) tend(ctx context.Context, now time.Time) (busy bool, err error
 	g.store()
 	return busy || g.unsent, nil
 }
+
+// accept takes the signals that have come, and the blocking snapshot that is next.
+func (g *signals) accept(ctx context.Context) error {
+	for {
+		select {
+		case a := <-g.st.source.inbox:
+			if err := g.take(ctx, a); err != nil {
+				return err
+			}
+			continue
+		default:
+		}
+		break
+	}
+	if g.blocks() {
+		return g.block(ctx)
+	}
+	return nil
+}
+
+// blocks says whether it is time for a blocking snapshot.
+func (g *signals) blocks() bool { return len(g.demand.Blocking) > 0 && !g.st.tx.open }
 
 // store sends a changed demand, with an empty batch when there are no records to go with it.
 func (g *signals) store() {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"connectd/connect"
+	"connectd/record"
 )
 
 // snapshot reads the captured tables as of one moment. The readers take ranges of the tables,
@@ -21,11 +22,17 @@ type snapshot struct {
 	source *Source
 	task   *connect.SourceTask
 	name   string // of the exported snapshot that all readers share
-	pos    position
-	block  block // the source block of the rows, but for the table's part
+	mark   LSN    // of its batches
+	block  block  // the source block of the rows, but for the table's part
+	waits  bool   // it is a blocking one: the stream waits, and a table that cannot be read is left out
 	tables []*snapshotTable
+	absent []name // tables that are left out from the beginning
 	begun  time.Time
 	first  atomic.Bool // the first row of all has been read
+
+	// deliver sends b, and with it state, what is read once b is durable; nil when b says nothing of it.
+	// done is the last batch. Readers call it one at a time, in the order of the states; it does not wait.
+	deliver func(b *record.Batch, state []byte, done bool)
 
 	notices *initialNotices
 
@@ -117,8 +124,18 @@ func (s *Source) snapshotNow(ctx context.Context, t *connect.SourceTask, c *cata
 
 // read reads the tables in the exported snapshot called name. lsn is the floor of its rows.
 func (s *Source) read(ctx context.Context, t *connect.SourceTask, c *catalog, tables []relation, name string, lsn LSN, p plan) (position, error) {
-	sn := &snapshot{source: s, task: t, name: name, begun: time.Now(), notices: newInitialNotices(s, t)}
-	sn.pos = position{commit: p.start.commit, lsn: lsn, snapshot: "INITIAL", tsMicros: sn.begun.UnixMicro()}
+	sn := &snapshot{source: s, task: t, name: name, begun: time.Now(), mark: p.start.commit, notices: newInitialNotices(s, t, newUUID())}
+	sn.deliver = func(b *record.Batch, state []byte, done bool) {
+		if state != nil {
+			pos := position{commit: sn.mark, lsn: lsn, snapshot: "INITIAL", tsMicros: sn.begun.UnixMicro(), done: done}
+			if !done {
+				pos.tables = string(state)
+			}
+			pos.stamp(b, s.partition, s.demand.append(nil))
+		}
+		b.Mark = uint64(sn.mark)
+		t.Send(b)
+	}
 	txID, err := c.nextTransaction(ctx)
 	if err != nil {
 		return position{}, err
@@ -133,7 +150,12 @@ func (s *Source) read(ctx context.Context, t *connect.SourceTask, c *catalog, ta
 		}
 	}
 	sn.block = block{snapshot: &snapshotRow, lsn: lsn, tsMicros: sn.begun.UnixMicro(), txID: txID}
-	if err := sn.prepare(ctx, c, tables, p.tables); err != nil {
+	for _, r := range s.inSnapshot(tables) {
+		if err := sn.add(ctx, c, r, s.config.statement(r.String()), nil); err != nil {
+			return position{}, err
+		}
+	}
+	if err := sn.prepare(ctx, c, p.tables); err != nil {
 		return position{}, err
 	}
 	s.log.Info("snapshot begins", "tables", len(sn.tables), "ranges", len(sn.todo), "lsn", lsn.String(), "rows", sn.rows())
@@ -144,15 +166,17 @@ func (s *Source) read(ctx context.Context, t *connect.SourceTask, c *catalog, ta
 	return p.start, nil
 }
 
-// prepare makes the tables and divides them into ranges, less what an earlier process has read.
-func (sn *snapshot) prepare(ctx context.Context, c *catalog, tables []relation, stored string) error {
-	for _, r := range sn.source.inSnapshot(tables) {
-		built, err := c.build(ctx, r, nil)
-		if err != nil {
-			return err
-		}
-		sn.tables = append(sn.tables, newSnapshotTable(c, built, r))
+// add adds a table. statement is a SELECT of its rows, which gives the columns given; "" and nil for all.
+func (sn *snapshot) add(ctx context.Context, c *catalog, r relation, statement string, given []string) error {
+	built, err := c.build(ctx, r, nil)
+	if err == nil {
+		sn.tables = append(sn.tables, newSnapshotTable(c, built, r, statement, given))
 	}
+	return err
+}
+
+// prepare divides the tables into ranges, less what an earlier process has read.
+func (sn *snapshot) prepare(ctx context.Context, c *catalog, stored string) error {
 	var version int
 	if err := c.row(ctx, "SELECT current_setting('server_version_num')::int", nil, &version); err != nil {
 		return err
@@ -265,6 +289,7 @@ func (sn *snapshot) run(ctx context.Context) error {
 			progress.report(now)
 		case err := <-done:
 			if err != nil {
+				sn.giveBack()
 				return err
 			}
 			progress.report(time.Now())
@@ -318,17 +343,36 @@ func (sn *snapshot) send(o *output, read []readRange, done bool) {
 	for _, r := range read {
 		r.part.finish(r.tableRange, r.rows)
 	}
+	var state []byte
 	if len(read) > 0 || !sn.told || done {
-		pos := sn.pos
-		if pos.done = done; !done {
-			pos.tables = string(sn.state())
-		}
-		pos.stamp(o.batch, sn.source.partition, sn.source.demand.append(nil))
-		sn.told = true
+		state, sn.told = sn.state(), true
 	}
-	o.batch.Mark = uint64(sn.pos.commit)
-	sn.task.Send(o.batch)
+	sn.deliver(o.batch, state, done)
 	o.batch = nil
+}
+
+// leaveOut leaves a table out that the server does not let us read, if that is no reason to end.
+func (sn *snapshot) leaveOut(t *snapshotTable, reason error) bool {
+	if !sn.waits {
+		return false
+	}
+	sn.mu.Lock()
+	defer sn.mu.Unlock()
+	if !t.left.Load() { // else another reader was here before
+		sn.todo = slices.DeleteFunc(sn.todo, func(r tableRange) bool { return r.part.table == t })
+		sn.notices.leaveOut(t.String(), &skipped{statusSQL, reason})
+		t.left.Store(true)
+	}
+	return true
+}
+
+// giveBack sends what the readers hold when they did not come to the end: batches are few.
+func (sn *snapshot) giveBack() {
+	for _, r := range sn.parked {
+		if r.out.batch != nil {
+			sn.send(&r.out, nil, false)
+		}
+	}
 }
 
 // state is the text of what is read.

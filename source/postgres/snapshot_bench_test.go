@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"connectd/connect"
+	"connectd/record"
 )
 
 // readRows is a reader of the reference table without a connection, and a row as COPY sends it.
@@ -28,6 +29,7 @@ func readRows(t testing.TB, inBinary bool) (read func(rows int), row []byte) {
 	s := newSource(t, decode(t, seed))
 	intake := connect.NewIntake("test", 4, nil, s.log)
 	sn := &snapshot{source: s, task: intake.Task(), block: block{snapshot: &snapshotRow}, told: true}
+	sn.deliver = func(b *record.Batch, _ []byte, _ bool) { sn.task.Send(b) }
 	r := &reader{snapshot: sn, out: output{config: s.config}, part: tableRange{part: &snapshotPart{table: table}}}
 	return func(rows int) {
 		for range rows {

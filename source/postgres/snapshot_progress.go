@@ -49,20 +49,26 @@ func (s *snapshotProgress) report(now time.Time) {
 	p := connect.Progress{Phase: connect.SnapshotPhase}
 	for _, t := range sn.tables {
 		n := t.rows()
-		table := connect.TableProgress{Table: t.String(), Rows: n, Estimated: max(t.relation.rows, n), Done: t.unread.Load() == 0}
+		table := connect.TableProgress{Table: t.String(), Rows: n, Estimated: max(t.relation.rows, n), Done: t.unread.Load() == 0 || t.left.Load()}
 		if table.Done {
 			table.Estimated = n
 		}
 		p.Tables = append(p.Tables, table)
 		rows, estimated = rows+n, estimated+table.Estimated
 	}
+	for _, n := range sn.absent {
+		p.Tables = append(p.Tables, connect.TableProgress{Table: n.String(), Done: true})
+	}
 	p.Rate = float64(rows-s.began) / max(now.Sub(sn.begun).Seconds(), 0.001)
 	p.Detail = fmt.Sprintf("%d of about %d rows read", rows, estimated)
 	if left, ok := p.Left(); ok {
 		p.Detail += fmt.Sprintf(", %.0f rows/s, about %s left", p.Rate, left.Round(time.Second))
 	}
+	if sn.waits {
+		p.Detail = "blocking snapshot, the stream waits: " + p.Detail
+	}
 	sn.task.Report(p)
-	sn.notices.report(p.Tables, sn.pos.commit)
+	sn.notices.report(p.Tables, sn.mark)
 	if now.Sub(s.logged) >= logEvery {
 		s.logged = now
 		sn.source.log.Info("snapshot", "rows", rows, "estimated", estimated, "detail", p.Detail)

@@ -41,6 +41,7 @@ func (sn *snapshot) reader(ctx context.Context) error {
 		return err
 	}
 	defer closeSoon(db.PgConn())
+	defer sn.park(r)
 	r.conn = db.PgConn()
 	for {
 		part, ok := sn.next()
@@ -51,13 +52,20 @@ func (sn *snapshot) reader(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return errStopped
 			}
+			if blames(err) && !r.conn.IsClosed() && sn.leaveOut(part.part.table, err) {
+				continue
+			}
 			return fmt.Errorf("read table %s: %w", part.part.name, part.explain(err))
 		}
 	}
+	return nil
+}
+
+// park keeps a reader that has nothing left to read: it may hold the last rows of all.
+func (sn *snapshot) park(r *reader) {
 	sn.mu.Lock()
 	defer sn.mu.Unlock()
 	sn.parked = append(sn.parked, r)
-	return nil
 }
 
 // readRange reads one range in a transaction of its own: a lock on the table is held no longer

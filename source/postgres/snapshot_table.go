@@ -27,6 +27,7 @@ type snapshotTable struct {
 	parts     []*snapshotPart
 	first     atomic.Bool  // its first row has been read
 	unread    atomic.Int32 // ranges that are not read to their end
+	left      atomic.Bool  // it is left out, see leaveOut
 }
 
 // snapshotPart is a relation that has rows of a table: the table, or one of its partitions.
@@ -59,12 +60,12 @@ type tableRange struct {
 	changed bool // only rows that are newer than the first snapshot
 }
 
-// newSnapshotTable readies the table for being read.
-func newSnapshotTable(c *catalog, t *table, r relation) *snapshotTable {
-	st := &snapshotTable{table: t, relation: r, statement: c.source.config.statement(r.String())}
+// newSnapshotTable readies the table for being read, see snapshot.add.
+func newSnapshotTable(c *catalog, t *table, r relation, statement string, given []string) *snapshotTable {
+	st := &snapshotTable{table: t, relation: r, statement: strings.TrimRight(statement, "; \n\t")}
 	var wires []wire
 	for i := range t.columns {
-		if t.columns[i].cell >= 0 {
+		if t.columns[i].cell >= 0 && (given == nil || slices.Contains(given, t.columns[i].name)) {
 			st.columns = append(st.columns, &t.columns[i])
 			wires = append(wires, wireOf(c.types, t.sent[i].typeID, &t.columns[i]))
 		}
@@ -188,7 +189,7 @@ func (r tableRange) sql(xid uint64) string {
 		format = " (FORMAT binary)"
 	}
 	if t.statement != "" {
-		return fmt.Sprintf("COPY (SELECT %s FROM (%s) AS rows) TO STDOUT", columns, t.statement)
+		return fmt.Sprintf("COPY (SELECT %s FROM (%s\n) AS rows) TO STDOUT", columns, t.statement) // it may end with a comment
 	}
 	var where []string
 	if r.pages.from > 0 {

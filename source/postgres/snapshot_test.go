@@ -209,7 +209,7 @@ func measured(t *testing.T, d *database) (*catalog, *snapshotTable) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	table := newSnapshotTable(c, built, tables[0])
+	table := newSnapshotTable(c, built, tables[0], "", nil)
 	if err := c.measure(t.Context(), []*snapshotTable{table}, true); err != nil {
 		t.Fatal(err)
 	}

@@ -8,8 +8,12 @@ import (
 	"os"
 )
 
-// spoolChunk is how much of a spool is allocated, written and read at a time.
-const spoolChunk = 256 << 10
+const (
+	// spoolChunk is how much of a spool is allocated, written and read at a time.
+	spoolChunk = 256 << 10
+	// freeChunks is how many chunks that were written are kept for what comes next.
+	freeChunks = 4
+)
 
 // spools keep the changes of transactions that the server sends while they are still open, until
 // they commit or abort. What does not fit into memory goes to temporary files that have no name
@@ -19,7 +23,7 @@ type spools struct {
 	held    int64             // bytes of memory, of all together
 	open    map[uint32]*spool // by the transaction's id
 	current *spool            // of the block that is being received; nil outside of one
-	free    [][]byte          // chunks that were written
+	free    [][]byte          // chunks that were written, at most freeChunks
 }
 
 // spool has the messages of one transaction, in their order.
@@ -49,10 +53,13 @@ func (s *spools) begin(id uint32, lsn LSN) {
 }
 
 // add takes a message of the current transaction. When memory is full, the transaction with the
-// most in it goes to its file.
+// most in it goes to its file; of one that has a file no more than a chunk is in memory.
 func (s *spools) add(sub uint32, lsn LSN, kind byte, rest []byte) error {
 	sp, n := s.current, entryHeader+1+len(rest)
-	chunk := s.chunk(sp, n)
+	chunk, err := s.chunk(sp, n)
+	if err != nil {
+		return err
+	}
 	*chunk = binary.BigEndian.AppendUint32(*chunk, uint32(1+len(rest)))
 	*chunk = binary.BigEndian.AppendUint32(*chunk, sub)
 	*chunk = binary.BigEndian.AppendUint64(*chunk, uint64(lsn))
@@ -70,9 +77,15 @@ func (s *spools) add(sub uint32, lsn LSN, kind byte, rest []byte) error {
 }
 
 // chunk is the chunk of sp that the next n bytes go to.
-func (s *spools) chunk(sp *spool, n int) *[]byte {
+func (s *spools) chunk(sp *spool, n int) (*[]byte, error) {
 	last := len(sp.chunks) - 1
 	if last < 0 || len(sp.chunks[last])+n > cap(sp.chunks[last]) {
+		if sp.file != nil {
+			if err := s.spill(sp); err != nil {
+				return nil, err
+			}
+			last = -1
+		}
 		var chunk []byte
 		if free := len(s.free) - 1; free >= 0 && n <= spoolChunk {
 			chunk, s.free = s.free[free], s.free[:free]
@@ -84,7 +97,7 @@ func (s *spools) chunk(sp *spool, n int) *[]byte {
 		s.held += int64(cap(chunk))
 		last++
 	}
-	return &sp.chunks[last]
+	return &sp.chunks[last], nil
 }
 
 // spill moves what sp has in memory to its file.
@@ -109,11 +122,12 @@ func (s *spools) spill(sp *spool) error {
 			return sp.failed(err)
 		}
 		sp.written += int64(len(chunk))
-		if cap(chunk) == spoolChunk {
+		if cap(chunk) == spoolChunk && len(s.free) < freeChunks {
 			s.free = append(s.free, chunk[:0])
 		}
 	}
 	s.held -= sp.held
+	clear(sp.chunks) // else they stay in memory
 	sp.chunks, sp.held = sp.chunks[:0], 0
 	return nil
 }
@@ -122,8 +136,21 @@ func (sp *spool) failed(err error) error {
 	return fmt.Errorf("keep the changes of transaction %d until it commits: %w; make room there, let TMPDIR name another folder, or set transaction.memory.max.bytes to 0 to leave them to the server", sp.id, err)
 }
 
-// take removes the transaction and returns its spool, nil when it has none.
-func (s *spools) take(id uint32) *spool {
+// take removes the transaction and returns its spool, nil when it has none. One that has a file is
+// there as a whole from then on, so that what is handled does not share the memory with it.
+func (s *spools) take(id uint32) (*spool, error) {
+	sp := s.open[id]
+	if sp != nil && sp.file != nil {
+		if err := s.spill(sp); err != nil {
+			return nil, err
+		}
+		s.free = nil
+	}
+	return s.remove(id), nil
+}
+
+// remove removes the transaction and returns its spool as it is, nil when it has none.
+func (s *spools) remove(id uint32) *spool {
 	sp := s.open[id]
 	if sp != nil {
 		s.held -= sp.held
@@ -135,7 +162,7 @@ func (s *spools) take(id uint32) *spool {
 // abort drops the changes of the transaction, or of its subtransaction when that is another.
 func (s *spools) abort(id, sub uint32) {
 	if id == sub {
-		s.take(id).close()
+		s.remove(id).close()
 	} else if sp := s.open[id]; sp != nil {
 		sp.aborted[sub] = true
 	}
@@ -144,7 +171,7 @@ func (s *spools) abort(id, sub uint32) {
 // reset drops everything.
 func (s *spools) reset() {
 	for id := range s.open {
-		s.take(id).close()
+		s.remove(id).close()
 	}
 	s.current, s.free = nil, nil
 }

@@ -30,15 +30,11 @@ func (st *stream) tend(ctx context.Context, now time.Time) (time.Duration, error
 		}
 		due = now.Add(min(st.interval, confirmEvery))
 	}
-	if every := st.source.config.Heartbeat; every > 0 {
-		if !now.Before(st.beat.Add(every)) {
-			if err := st.heartbeat(ctx, now); err != nil {
-				return 0, err
-			}
-		}
-		if next := st.beat.Add(every); next.Before(due) {
-			due = next
-		}
+	if err := st.beatWhenDue(ctx, now); err != nil {
+		return 0, err
+	}
+	if every := st.source.config.Heartbeat; every > 0 && st.beat.Add(every).Before(due) {
+		due = st.beat.Add(every)
 	}
 	busy, err := st.signals.tend(ctx, now)
 	if busy {
@@ -103,13 +99,18 @@ func (st *stream) sendStatus(now time.Time) error {
 	}
 	st.status, st.told = now, confirmed
 	fault.Point("source.confirmed")
-	st.reportStreaming()
+	st.reportWhere()
 	return nil
 }
 
-// reportStreaming shows where the stream is.
-func (st *stream) reportStreaming() {
-	st.report("streaming", fmt.Sprintf("reading slot %q, at %s, confirmed up to %s", st.source.config.Slot, max(st.walEnd, st.pos.lsn), st.told))
+// reportWhere shows where the stream is.
+func (st *stream) reportWhere() {
+	slot, at := st.source.config.Slot, max(st.walEnd, st.pos.lsn)
+	if st.conn == nil {
+		st.report("catching up", fmt.Sprintf("reading slot %q by SQL, at %s, %d MB of WAL behind", slot, at, (max(st.backlogEnd, at)-at)>>20))
+		return
+	}
+	st.report("streaming", fmt.Sprintf("reading slot %q, at %s, confirmed up to %s", slot, at, st.told))
 }
 
 func (st *stream) report(phase, detail string) {

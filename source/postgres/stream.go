@@ -50,10 +50,11 @@ type stream struct {
 	walEnd     LSN // up to where the server has sent everything
 	told       LSN // confirmed by the last status
 
-	behind  bool      // there is a backlog: leave the walsender at the next commit
-	looked  time.Time // when we last looked for one
-	refused bool      // reading it by SQL does not work here
-	alone   bool      // there can be no second reader of it
+	behind     bool      // there is a backlog: leave the walsender at the next commit
+	looked     time.Time // when we last looked for one
+	refused    bool      // reading it by SQL does not work here
+	alone      bool      // there can be no second reader of it
+	backlogEnd LSN       // of the one that is being read
 
 	heard    time.Time     // when the server last said something
 	status   time.Time     // when the last status was sent
@@ -108,7 +109,7 @@ func (s *Source) newStream(t *connect.SourceTask, c *catalog, srv server, start 
 		source: s, task: t, catalog: c, reader: &coalescer{},
 		out: output{config: s.config, headers: s.headers}, tables: map[uint32]*table{},
 		pos: start, resume: start, known: start.commit, sent: start.commit, told: start.commit, walEnd: start.commit,
-		interval: s.config.StatusInterval, silence: silenceLimit,
+		interval: s.config.StatusInterval, silence: silenceLimit, beat: time.Now(),
 	}
 	if s.config.Transactions {
 		st.out.transactions = &transactions{topic: topicName(s.config.Prefix + s.config.Delimiter + s.config.TransactionTopic)}
@@ -136,16 +137,38 @@ func (st *stream) follow(ctx context.Context) (err error) {
 		return err
 	}
 	st.resume, st.tx, st.behind = st.pos, transaction{}, false
-	if err := s.whenFree(ctx, func() error { return st.begin(ctx) }); err != nil {
+	if err := st.sameServer(ctx); err != nil {
 		return err
 	}
-	st.reportStreaming()
+	err = s.whenFree(ctx, func() error { return st.begin(ctx) })
+	// The slot is ours from here on. What it was before matters: nobody held it since the last read.
+	if gone := st.unmoved(ctx, st.resume.commit); gone != nil && (err == nil || errors.Is(gone, errSlot)) {
+		return gone
+	}
+	if err != nil {
+		return err
+	}
+	st.reportWhere()
 	s.log.Info("streaming", "slot", s.config.Slot, "lsn", st.pos.commit.String())
 	if err = st.run(ctx); errors.Is(err, errBacklog) {
 		st.flush()
 		st.hangUp()
 	}
 	return err
+}
+
+// sameServer makes sure that the connection leads to a server that has the WAL which was read so far.
+// From one that has less, after a fail-over for example, PostgreSQL would send nothing of what it
+// writes up to there.
+func (st *stream) sameServer(ctx context.Context) error {
+	there, err := pglogrepl.IdentifySystem(ctx, st.conn)
+	if err != nil {
+		return fmt.Errorf("identify the server: %w", shortened(err))
+	}
+	if there.XLogPos < st.pos.commit {
+		return fmt.Errorf("%w: the server's WAL ends at %s, before %s, which was read already: it is another server, or was restored", errSlot, there.XLogPos, st.pos.commit)
+	}
+	return nil
 }
 
 // hangUp ends the replication connection, if there is one.
@@ -194,7 +217,8 @@ func (st *stream) run(ctx context.Context) error {
 	st.signals.waiting.Store(&netConn)
 	defer st.signals.waiting.Store(nil)
 	now := time.Now()
-	st.heard, st.status, st.beat = now, now, now
+	st.heard, st.status = now, now
+	st.signals.incremental.since = time.Time{} // whether the stream stands still is to be seen from now on
 	for {
 		wait, err := st.tend(ctx, time.Now())
 		if err != nil {

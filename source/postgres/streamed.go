@@ -62,7 +62,10 @@ func (st *stream) blockCommit(ctx context.Context, m message) error {
 	if m.bad {
 		return connect.Permanent(fmt.Errorf("the commit of transaction %d: %w", id, errTruncated))
 	}
-	sp := st.spools.take(id)
+	sp, err := st.spools.take(id)
+	if err != nil {
+		return err
+	}
 	if sp == nil {
 		return connect.Permanent(fmt.Errorf("the commit of transaction %d, of which nothing was sent", id))
 	}

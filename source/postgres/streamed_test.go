@@ -212,8 +212,14 @@ func TestSpools(t *testing.T) {
 	if s.held > s.limit || s.bytes() < 20*19/2*20_000 {
 		t.Errorf("%d in memory, %d in all", s.held, s.bytes())
 	}
-	sp := s.take(1)
+	sp, err := s.take(1)
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer sp.close()
+	if len(sp.chunks) > 0 || s.free != nil {
+		t.Error("what is handled still holds memory")
+	}
 	for range 2 { // it can be read again
 		var got []string
 		if err := sp.each(func(lsn LSN, data []byte) error { got = append(got, string(data)); return nil }); err != nil {
@@ -224,8 +230,8 @@ func TestSpools(t *testing.T) {
 		}
 	}
 	s.abort(0, 0)
-	if s.held != 0 || s.bytes() != 0 || s.take(1) != nil {
-		t.Errorf("%d bytes are left", s.bytes())
+	if sp, err := s.take(1); s.held != 0 || s.bytes() != 0 || sp != nil || err != nil {
+		t.Errorf("%d bytes are left, and %v, %v", s.bytes(), sp, err)
 	}
 }
 
@@ -242,7 +248,10 @@ func BenchmarkSpool(b *testing.B) {
 		}
 	}
 	n := 0
-	sp := s.take(1)
+	sp, err := s.take(1)
+	if err != nil {
+		b.Fatal(err)
+	}
 	defer sp.close()
 	if err := sp.each(func(LSN, []byte) error { n++; return nil }); err != nil || n != b.N {
 		b.Fatalf("%d of %d messages, %v", n, b.N, err)
