@@ -26,6 +26,14 @@ func (w *Writer) reject(ctx context.Context, cause error) error {
 	defer w.sink.pool.release(c)
 	tables := w.waiting()
 	for _, b := range tables {
+		t, err := w.sink.readTable(ctx, c, b.table.name)
+		if err != nil {
+			return err
+		}
+		if b.outdated(t) {
+			// A staging table has the types that its table had when it was made, and may be narrower.
+			return fmt.Errorf("table %s: %w", b.table.name, errTypesChanged)
+		}
 		if err := w.stages(ctx, c, b); err != nil {
 			return cause
 		}

@@ -132,8 +132,8 @@ func TestWidenWithRowsThatWait(t *testing.T) {
 	g.exec("CREATE TABLE orders (id int PRIMARY KEY, c int)")
 	p := g.open(g.sink(upsert + "schema.evolution: basic\nauto.evolve.widen: true"))
 	records := [][2]string{{key(1), `{"c":1}`}, {key(2), `{"c":3000000000}`}}
-	if err := p.w.Write(t.Context(), p.batch(records...)); !errors.Is(err, errWidened) {
-		t.Fatalf("got %v, want %v", err, errWidened)
+	if err := p.w.Write(t.Context(), p.batch(records...)); !errors.Is(err, errTypesChanged) {
+		t.Fatalf("got %v, want %v", err, errTypesChanged)
 	}
 	p.reopen()
 	p.put(records...)

@@ -55,6 +55,9 @@ func (w *Writer) Write(ctx context.Context, b *record.Batch) error {
 	w.refresh()
 	for i := range b.Records {
 		err := w.write(ctx, b, &b.Records[i])
+		if err != nil {
+			err = w.again(ctx, b, &b.Records[i], err)
+		}
 		if err != nil && w.sink.cfg.Widen {
 			err = w.widened(ctx, b, &b.Records[i], err)
 		}
@@ -237,10 +240,7 @@ func (w *Writer) keyOf(p *plan, r *record.Record) error {
 }
 
 func (c *cell) refuse(p *plan, err error) error {
-	if e, ok := err.(*rangeError); ok { // and not that of an array's element
-		err = &misfit{e, p.table, c.column}
-	}
-	return unfitf("column %q of table %s (%s): %w", c.column.name, p.table, c.column.declared, err)
+	return unfit{&misfit{err, p.table, c.column}}
 }
 
 // line appends the row of r to the text of its group. Nothing is left behind by an error.
