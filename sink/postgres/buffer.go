@@ -178,6 +178,11 @@ func (b *buffer) outdated(t *table) bool {
 		b.deletes() > 0 && b.key.table != t
 }
 
+// renews says whether the delete at offset is followed by a new row of its key.
+func (b *buffer) renews(offset int64) bool {
+	return b.keys != nil && slices.ContainsFunc(b.keys.entries, func(e keyEntry) bool { return e.deleted && e.group != nil && e.offset == offset })
+}
+
 func (b *buffer) empty() bool {
 	return !b.truncated && !slices.ContainsFunc(b.groups, func(g *group) bool { return g.live > 0 }) && b.deletes() == 0
 }
