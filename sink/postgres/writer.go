@@ -83,7 +83,7 @@ func (w *Writer) refresh() {
 
 func (w *Writer) write(ctx context.Context, b *record.Batch, r *record.Record) error {
 	tombstone := r.Value.Value.Kind == record.Null
-	if tombstone && (!w.sink.cfg.DeleteEnabled || w.sink.cfg.KeyMode != "record_key" || w.sink.cfg.bySource()) {
+	if tombstone && (!w.sink.cfg.deletesByTombstones() || w.sink.cfg.bySource()) {
 		// Nothing is to be written, and nothing can be deleted, or it is not known where: then the
 		// record before, with the row that is gone, has deleted it.
 		b.Skip()
