@@ -85,6 +85,7 @@ type noEffect struct {
 	TrimLog     string `yaml:"trim.sensitive.log" noeffect:"values are never logged"`
 	Reduction   string `yaml:"use.reduction.buffer" noeffect:"rows of keyed tables are always reduced to the last one of each key"`
 	Unnest      string `yaml:"dialect.postgres.unnest.insert.enabled" noeffect:"rows are always written in bulk, by COPY"`
+	PostGIS     string `yaml:"dialect.postgres.postgis.schema" noeffect:"the types of PostGIS are looked for in the role's search_path"`
 	RestartOn   string `yaml:"connection.restart.on.errors" noeffect:"a lost connection is always made again"`
 	PoolMin     string `yaml:"connection.pool.min_size" noeffect:"connections are made when a flush needs them"`
 	PoolTimeout string `yaml:"connection.pool.timeout" noeffect:"connections are kept until the task stops"`
