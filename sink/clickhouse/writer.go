@@ -18,9 +18,9 @@ type Writer struct {
 	log   *slog.Logger
 	spare *columnPool
 
-	unavailable *placeholder // nil when everything is a value
-	unwrapper   *unwrapper   // nil without debeziumCDCEnabled
-	flattener   *flattener   // nil without nested.columns: flatten
+	unavailable placeholder
+	unwrapper   *unwrapper // nil without debeziumCDCEnabled
+	flattener   *flattener // nil without nested.columns: flatten
 
 	tables map[string]*table // by topic; transforms may send records elsewhere
 	absent map[string]bool   // topics of this batch that need no table

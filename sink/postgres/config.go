@@ -11,6 +11,7 @@ import (
 
 	"connectd/config"
 	"connectd/connect"
+	"connectd/convert"
 )
 
 // Config is what may be set on a postgres-sink. The names are those of Confluent's and Debezium's
@@ -69,7 +70,7 @@ type Config struct {
 	noEffect
 
 	location         *time.Location
-	placeholder      []byte
+	placeholder      *convert.Placeholder // nil when everything is a value
 	include, exclude *regexp.Regexp
 }
 
@@ -133,7 +134,7 @@ func (c *Config) Validate(r *config.Report) {
 	c.validateKeys(r)
 	c.validateNames(r)
 	var err error
-	if c.placeholder, err = octetsOf(c.Placeholder); err != nil {
+	if c.placeholder, err = convert.NewPlaceholder(c.Placeholder); err != nil {
 		r.Errorf("unavailable.value.placeholder", "%v", err)
 	}
 	if c.location, err = time.LoadLocation(c.Timezone); err != nil {

@@ -19,7 +19,6 @@ type Writer struct {
 	position  position
 
 	encoder     encoder
-	placeholder *placeholder
 	plans       map[shape]*plan
 	last        shape // of the record before, and its plan
 	lastPlan    *plan
@@ -37,15 +36,14 @@ type Writer struct {
 func newWriter(s *Sink, p record.Partition) (*Writer, error) {
 	envelopes, err := newEnvelopes()
 	return &Writer{
-		sink:        s,
-		partition:   p,
-		position:    position{table: s.offsetsTable(), connector: s.connector, partition: p},
-		encoder:     encoder{strip: s.cfg.NullByte == "strip", location: s.cfg.location},
-		placeholder: newPlaceholder(s.cfg.placeholder),
-		plans:       map[shape]*plan{},
-		buffers:     map[name]*buffer{},
-		settled:     map[string]bool{},
-		envelopes:   envelopes,
+		sink:      s,
+		partition: p,
+		position:  position{table: s.offsetsTable(), connector: s.connector, partition: p},
+		encoder:   encoder{strip: s.cfg.NullByte == "strip", location: s.cfg.location},
+		plans:     map[shape]*plan{},
+		buffers:   map[name]*buffer{},
+		settled:   map[string]bool{},
+		envelopes: envelopes,
 	}, err
 }
 
@@ -255,7 +253,7 @@ func (w *Writer) line(p *plan, r *record.Record) (*group, int, error) {
 	for i := range p.cells {
 		c := &p.cells[i]
 		v := c.value(r, &room)
-		if v.Kind != record.Null && c.from == fromValue && w.placeholder.is(v) {
+		if v.Kind != record.Null && c.from == fromValue && w.sink.cfg.placeholder.Is(v) {
 			return w.partial(p, r)
 		}
 		var err error
@@ -311,7 +309,7 @@ func (w *Writer) instead(p *plan, c *cell, text []byte, cause error) ([]byte, er
 func (w *Writer) partial(p *plan, r *record.Record) (*group, int, error) {
 	left := *p
 	left.cells = slices.DeleteFunc(slices.Clone(p.cells), func(c cell) bool {
-		return c.from == fromValue && w.placeholder.is(c.filled(&r.Value.Value))
+		return c.from == fromValue && w.sink.cfg.placeholder.Is(c.filled(&r.Value.Value))
 	})
 	if len(left.cells) == 0 {
 		return nil, 0, unfitf("no column of table %s would get a value", p.table)
