@@ -184,6 +184,13 @@ var targetRefusals = []refusal{
 		unchecked: true,
 	},
 	{
+		name:      "postgres-rows-that-exclude-each-other",
+		settings:  postgresOf + "connection.url: postgres://postgres@{PG_HOST}:{PG_PORT}/{TARGET_DB}\ntable.name.format: single",
+		state:     "FAILED",
+		want:      `record {PREFIX}.public.orders-0@1: write table "single": conflicting key value violates exclusion constraint "one", constraint "one" (SQLSTATE 23P01)`,
+		unchecked: true,
+	},
+	{
 		name:     "clickhouse-wrong-password",
 		settings: clickhouseOf + "port: {CH_PORT}\npassword: {SECRET}\ndatabase: {CH_DB}",
 		state:    "FAILED",

@@ -73,7 +73,8 @@ func (r *refusals) refuse() {
 		"CREATE ROLE "+roles[1]+" LOGIN REPLICATION PASSWORD 'x'",
 		"CREATE ROLE "+roles[2]+" LOGIN PASSWORD 'x'",
 	)
-	r.exec(r.source, r.target, "CREATE TABLE closed (id int PRIMARY KEY, item text)")
+	r.exec(r.source, r.target, "CREATE TABLE closed (id int PRIMARY KEY, item text)",
+		"CREATE TABLE single (id int, item text, CONSTRAINT one EXCLUDE USING btree ((item <> '') WITH =) DEFERRABLE INITIALLY DEFERRED)")
 	r.occupy(prefix+"_busy", prefix+"_all")
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/shopspring/decimal"
 
+	"connectd/convert"
 	"connectd/record"
 )
 
@@ -73,11 +74,11 @@ func offlineWriter(columns string) (*Writer, *table) {
 		t.byName[name] = len(t.columns)
 		t.columns = append(t.columns, tableColumn{name: name, kind: kind})
 	}
-	p, err := newPlaceholder(cfg.Placeholder, cfg.Unavailable)
+	p, err := convert.NewPlaceholder(cfg.Placeholder)
 	if err != nil {
 		panic(err)
 	}
-	w := &Writer{client: &client{cfg: cfg}, spare: &columnPool{}, unavailable: p, tables: map[string]*table{testTopic: t}}
+	w := &Writer{client: &client{cfg: cfg}, spare: &columnPool{}, unavailable: placeholder{p, cfg.Unavailable}, tables: map[string]*table{testTopic: t}}
 	return w, t
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"connectd/config"
 	"connectd/connect"
+	"connectd/convert"
 )
 
 // Config is what may be set on a clickhouse-sink. The names are those of ClickHouse's and
@@ -163,8 +164,8 @@ func (c *Config) Validate(r *config.Report) {
 	if c.MaxRows < 1 || c.MaxRows > maxInsertRows {
 		r.Errorf("insert.max.rows", "%d is out of range; write a number from 1 to %d", c.MaxRows, maxInsertRows)
 	}
-	if _, err := octets(c.Placeholder); err != nil {
-		r.Errorf("unavailable.value.placeholder", "%q is not hexadecimal; write hex: and pairs of hexadecimal digits, or the text itself", c.Placeholder)
+	if _, err := convert.NewPlaceholder(c.Placeholder); err != nil {
+		r.Errorf("unavailable.value.placeholder", "%v", err)
 	}
 	for name := range c.Settings {
 		if deliverySettings[name] {

@@ -88,7 +88,7 @@ func (w *Writer) lacking(t *table, rows []waiting) (columns []string) {
 		r := &rows[i].record
 		m := t.mapping(r, w.cfg)
 		for k := range m.cells {
-			if c := &m.cells[k]; c.from == fromValue && !lacks[c.name] && w.unavailable.is(c.value(r)) {
+			if c := &m.cells[k]; c.from == fromValue && !lacks[c.name] && w.unavailable.Is(c.value(r)) {
 				lacks[c.name] = true
 				columns = append(columns, c.name)
 			}
@@ -257,7 +257,7 @@ func (w *Writer) complete(t *table, wait *waiting, columns []string, newest map[
 		return err
 	}
 	from := newest[key]
-	lacks := func(c *cell) bool { return c.from == fromValue && w.unavailable.is(c.value(r)) }
+	lacks := func(c *cell) bool { return c.from == fromValue && w.unavailable.Is(c.value(r)) }
 	nothing := from == nil || from.deleted && from.version < wait.facts.version
 	for i := range m.cells {
 		c := &m.cells[i]

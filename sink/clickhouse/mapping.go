@@ -227,13 +227,13 @@ type row struct {
 }
 
 // append adds r as a row of the mapping's block. After an error the caller truncates the block.
-func (m *mapping) append(t *table, r *record.Record, facts row, p *placeholder) error {
+func (m *mapping) append(t *table, r *record.Record, facts row, p placeholder) error {
 	for i := range m.cells {
 		c := &m.cells[i]
 		v, schema := &m.made, c.schema
 		switch c.from {
 		case fromValue:
-			if v = &r.Value.Value.Items[c.field]; p != nil && v.Kind >= record.String && p.is(v) {
+			if v = &r.Value.Value.Items[c.field]; v.Kind >= record.String && p.Is(v) {
 				if !facts.deleted && p.handling != unavailableDefault {
 					return errUnavailable{c.name}
 				}

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"connectd/connect"
+	"connectd/convert"
 	"connectd/record"
 )
 
@@ -16,7 +17,7 @@ type Sink struct {
 	client      *client
 	log         *slog.Logger
 	spare       *columnPool
-	unavailable *placeholder
+	unavailable placeholder
 }
 
 // New builds the client; nothing is sent yet.
@@ -25,11 +26,11 @@ func New(c *Config, e connect.Env) (connect.Sink, error) {
 	if err != nil {
 		return nil, connect.Permanent(err)
 	}
-	unavailable, err := newPlaceholder(c.Placeholder, c.Unavailable)
+	unavailable, err := convert.NewPlaceholder(c.Placeholder)
 	if err != nil {
 		return nil, connect.Permanent(fmt.Errorf("unavailable.value.placeholder: %w", err))
 	}
-	return &Sink{client: cl, log: e.Log, spare: &columnPool{policy: policyOf(c.Range)}, unavailable: unavailable}, nil
+	return &Sink{client: cl, log: e.Log, spare: &columnPool{policy: policyOf(c.Range)}, unavailable: placeholder{unavailable, c.Unavailable}}, nil
 }
 
 // Check connects, and looks at the tables that the settings name.

@@ -40,6 +40,7 @@ type table struct {
 	waiting     []waiting // rows with values to be looked up
 	versions    versions
 	skips       bool // deletes are left out, and the log says so
+	looked      bool // the columns were read again in this range
 }
 
 // tableColumn is a column that an INSERT may name.

@@ -64,6 +64,42 @@ func TestWidenIsAskedFor(t *testing.T) {
 	x.want("SELECT count() FROM $db.orders", "0")
 }
 
+// TestWidenedByOthers: a running sink takes what a column holds by now, in the middle of a range,
+// whose earlier rows are encoded already.
+func TestWidenedByOthers(t *testing.T) {
+	x := newTarget(t)
+	x.query(narrowTable)
+	w := x.writer()
+	defer w.Close()
+	wide := func(id int64) record.Record {
+		return narrow(id, -5_000_000_000, record.OfInt(70_000), "1234567890123.50", record.Value{})
+	}
+	flush := func(b *record.Batch, n int) {
+		t.Helper()
+		if err := w.Flush(t.Context(), rangeOf(b, id(n))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := batchOf(0, narrow(1, 1, record.OfInt(1), "1.5", text("a")), wide(2))
+	if err := w.Write(t.Context(), b); err != nil || len(b.Failed()) != 1 {
+		t.Fatalf("got %v and %v, want one refusal", err, b.Failed())
+	}
+	flush(b, 1)
+	b = batchOf(2, narrow(3, 2, record.OfInt(2), "2.5", text("b")))
+	if err := w.Write(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	x.query("ALTER TABLE $db.orders MODIFY COLUMN n Int64, MODIFY COLUMN u Nullable(UInt64), MODIFY COLUMN price Decimal(18, 2), MODIFY COLUMN name Nullable(String)")
+	more := batchOf(3, wide(4), wide(5))
+	if err := w.Write(t.Context(), more); err != nil || len(more.Failed()) > 0 {
+		t.Fatal(err, more.Failed())
+	}
+	b.Records = append(b.Records, more.Records...)
+	flush(b, 2)
+	x.want("SELECT * FROM $db.orders ORDER BY id", "1\t1\t1\t1.5\ta\n3\t2\t2\t2.5\tb\n"+
+		"4\t-5000000000\t70000\t1234567890123.5\t\\N\n5\t-5000000000\t70000\t1234567890123.5\t\\N")
+}
+
 // TestTasksEvolveTogether has writers of several partitions add and widen the same columns.
 func TestTasksEvolveTogether(t *testing.T) {
 	x := newTarget(t, evolving, func(c *Config) { c.Widen = true })

@@ -18,9 +18,9 @@ type Writer struct {
 	log   *slog.Logger
 	spare *columnPool
 
-	unavailable *placeholder // nil when everything is a value
-	unwrapper   *unwrapper   // nil without debeziumCDCEnabled
-	flattener   *flattener   // nil without nested.columns: flatten
+	unavailable placeholder
+	unwrapper   *unwrapper // nil without debeziumCDCEnabled
+	flattener   *flattener // nil without nested.columns: flatten
 
 	tables map[string]*table // by topic; transforms may send records elsewhere
 	absent map[string]bool   // topics of this batch that need no table
@@ -161,6 +161,12 @@ func (w *Writer) add(ctx context.Context, t *table, b *record.Batch, i int) erro
 func (w *Writer) refused(ctx context.Context, t *table, b *record.Batch, i int, facts row, err error) error {
 	var lacks errUnavailable
 	if cell, ok := errors.AsType[*cellError](err); ok {
+		if changed, err := w.lookAgain(ctx, t); changed || err != nil {
+			if err != nil {
+				return err
+			}
+			return w.add(ctx, t, b, i)
+		}
 		if kind := cell.wider(); kind != "" {
 			return w.widen(ctx, t, b, i, cell, kind)
 		}
@@ -177,6 +183,19 @@ func (w *Writer) refused(ctx context.Context, t *table, b *record.Batch, i int, 
 		b.Fail(i, t.unavailableError(lacks.column, &b.Records[i], "a row of ClickHouse is replaced as a whole"))
 	}
 	return nil
+}
+
+// lookAgain reads the columns of t again, once in a range, because one of them has refused a value:
+// somebody may have made it wider.
+func (w *Writer) lookAgain(ctx context.Context, t *table) (changed bool, err error) {
+	if t.looked {
+		return false, nil
+	}
+	t.looked = true
+	if changed, err = w.changed(ctx, t); !changed || err != nil {
+		return false, err
+	}
+	return true, w.refresh(ctx, t)
 }
 
 // blame reports the i-th record for err, unless the server is at fault.
@@ -259,6 +278,9 @@ func (w *Writer) Flush(ctx context.Context, r record.Range) error {
 			}
 		}
 		w.release(t)
+	}
+	for _, t := range w.tables {
+		t.looked = false
 	}
 	return nil
 }

@@ -144,6 +144,7 @@ type buffer struct {
 	groups []*group
 
 	truncated bool // the table is emptied before anything of it is written
+	looked    bool // the table was read again in this range
 }
 
 // group is where rows of this set wait.
@@ -171,12 +172,23 @@ func (b *buffer) deletes() (n int) {
 	return n
 }
 
+// outdated says whether rows wait in the form that the table had before it was t.
+func (b *buffer) outdated(t *table) bool {
+	return slices.ContainsFunc(b.groups, func(g *group) bool { return g.live > 0 && g.set.table != t }) ||
+		b.deletes() > 0 && b.key.table != t
+}
+
+// renews says whether the delete at offset is followed by a new row of its key.
+func (b *buffer) renews(offset int64) bool {
+	return b.keys != nil && slices.ContainsFunc(b.keys.entries, func(e keyEntry) bool { return e.deleted && e.group != nil && e.offset == offset })
+}
+
 func (b *buffer) empty() bool {
 	return !b.truncated && !slices.ContainsFunc(b.groups, func(g *group) bool { return g.live > 0 }) && b.deletes() == 0
 }
 
 func (b *buffer) reset() {
-	b.truncated = false
+	b.truncated, b.looked = false, false
 	// Groups of column sets that are out of use go with the flush.
 	b.groups = slices.DeleteFunc(b.groups, func(g *group) bool { return len(g.rows) == 0 && g.set.table != b.table })
 	for _, g := range b.groups {

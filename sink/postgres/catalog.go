@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -129,7 +130,8 @@ func (k *catalog) wrote(n name) {
 	delete(k.drifted, n)
 }
 
-// read reads the table from the server; nil when it does not exist.
+// read reads the table from the server; nil when it does not exist. It is the same one as before when
+// nothing of it has changed.
 func (k *catalog) read(ctx context.Context, c *conn, n name) (*table, error) {
 	if len(n.table) > maxIdentifier || len(n.schema) > maxIdentifier {
 		return nil, connect.Permanent(fmt.Errorf("table %s has a name of more than %d bytes, which PostgreSQL would cut off; name it in topics.to.tables.mapping", n, maxIdentifier))
@@ -138,6 +140,11 @@ func (k *catalog) read(ctx context.Context, c *conn, n name) (*table, error) {
 	var kind string
 	err := c.QueryRow(ctx, "SELECT oid::oid, relkind::text FROM pg_class WHERE oid = to_regclass($1)", n.String()).Scan(&oid, &kind)
 	if errors.Is(err, pgx.ErrNoRows) {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if k.tables[n] != nil {
+			k.drop(n)
+		}
 		return nil, nil
 	}
 	if err != nil {
@@ -159,6 +166,9 @@ func (k *catalog) read(ctx context.Context, c *conn, n name) (*table, error) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if same := k.tables[n]; reflect.DeepEqual(same, t) {
+		return same, nil
+	}
 	k.drop(n)
 	k.tables[n] = t
 	return t, nil

@@ -11,6 +11,7 @@ import (
 
 	"connectd/config"
 	"connectd/connect"
+	"connectd/convert"
 )
 
 // Config is what may be set on a postgres-sink. The names are those of Confluent's and Debezium's
@@ -24,8 +25,8 @@ type Config struct {
 	Connections int           `yaml:"connection.pool.max_size" doc:"most connections of one task; each partition needs one while it flushes"`
 
 	InsertMode    string   `yaml:"insert.mode" values:"insert,upsert,update,ignore" doc:"what a record does: add a row, add or replace it by key, change an existing row only, or add it unless it is there"`
-	KeyMode       string   `yaml:"pk.mode" alias:"primary.key.mode" values:"none,kafka,record_key,record_value" doc:"where the primary key's columns come from: nowhere, the record's topic, partition and offset, its key, or fields of its value"`
-	KeyFields     []string `yaml:"pk.fields" alias:"primary.key.fields" doc:"names of the primary key's columns; empty takes all fields of the key (record_key) or of the value (record_value); after table: those of one table, as in id,orders:id,region"`
+	KeyMode       string   `yaml:"pk.mode" alias:"primary.key.mode" values:"none,kafka,record_key,record_value,record_header" doc:"where the primary key's columns come from: nowhere, the record's topic, partition and offset, its key, fields of its value, or its headers"`
+	KeyFields     []string `yaml:"pk.fields" alias:"primary.key.fields" doc:"names of the primary key's columns; empty takes all fields of the key (record_key) or of the value (record_value); with record_header the names of headers; after table: those of one table, as in id,orders:id,region"`
 	DeleteEnabled bool     `yaml:"delete.enabled" doc:"delete the row of a tombstone, of an envelope with op d, or of a record that the unwrap transform has marked with __deleted"`
 	NullToDefault bool     `yaml:"replace.null.with.default" doc:"write the default of the record's schema where the value is null: the incumbents' default, ours is off because the null is lost"`
 	Text          string   `yaml:"string.output.value.column.name" doc:"column of a value that is not an object with fields, such as a text or a number"`
@@ -33,10 +34,14 @@ type Config struct {
 	Precision     string   `yaml:"timestamp.precision.mode" values:"milliseconds,microseconds,nanoseconds" doc:"unit of the fields in timestamp.fields.list; a timestamp has microseconds, to which nanoseconds are rounded"`
 	Truncate      bool     `yaml:"truncate.enabled" doc:"empty the table when its source was truncated (op t of an envelope); the topic should have one partition, or rows of the others may be emptied too early or too late"`
 	Metadata      bool     `yaml:"metadata.columns" doc:"write the record's place into the columns _topic, _partition and _offset"`
+	MetaTopic     string   `yaml:"metadata.columns.topic" doc:"column of the topic, with metadata.columns; empty: none"`
+	MetaPartition string   `yaml:"metadata.columns.partition" doc:"column of the partition, with metadata.columns; empty: none"`
+	MetaOffset    string   `yaml:"metadata.columns.offset" doc:"column of the offset, with metadata.columns; empty: none"`
+	MetaTimestamp string   `yaml:"metadata.columns.timestamp" doc:"column of the record's time in Kafka, with metadata.columns; empty: none"`
 	Missing       string   `yaml:"upsert.missing.fields" values:"keep,null" doc:"what an upsert does to the columns that the record does not have: leave them alone, or set them to null"`
 	Placeholder   string   `yaml:"unavailable.value.placeholder" doc:"what the source writes for a large value that did not change, or hex: and its octets; in each of its forms (text, base64, arrays, objects) the column is left alone"`
 	NullByte      string   `yaml:"null.byte" values:"dlq,fail,strip" doc:"what a NUL character in a text does, which PostgreSQL can not store: fail the record by errors.tolerance, stop the task, or drop the character"`
-	Timezone      string   `yaml:"db.timezone" alias:"use.time.zone" doc:"time zone of columns without one, such as UTC or Europe/Berlin"`
+	Timezone      string   `yaml:"db.timezone" alias:"use.time.zone,database.time_zone" doc:"time zone of columns without one, such as UTC or Europe/Berlin"`
 
 	Range string `yaml:"out.of.range" values:"fail,dlq,clamp,null" doc:"number that its column can not hold, by size or by digits after the point: fail and dlq leave the record to errors.tolerance, clamp stores the nearest value that it can hold, null stores NULL where the column allows it"`
 
@@ -48,12 +53,12 @@ type Config struct {
 	TableFormat  string            `yaml:"table.name.format" alias:"collection.name.format" doc:"table for a topic, with its schema before a dot; ${topic} is the topic with dots made underscores, ${schema} and ${table} are the topic's last two parts, ${source.schema} and the like are fields of the envelope's source block, or what the unwrap transform has added of it"`
 	TableMapping map[string]string `yaml:"topics.to.tables.mapping" doc:"tables of single topics, topic:table, which come before table.name.format"`
 	Normalize    bool              `yaml:"table.name.normalize" doc:"make every character of a table name that is not a letter, a digit or _ an underscore"`
-	TableStyle   string            `yaml:"collection.naming.strategy" values:"default,snake,camel,lower,upper" doc:"style that the names of tables are brought into; default takes them as they are"`
+	TableStyle   string            `yaml:"collection.naming.strategy" alias:"table.naming.strategy" values:"default,snake,camel,lower,upper" doc:"style that the names of tables are brought into; default takes them as they are"`
 	ColumnStyle  string            `yaml:"column.naming.strategy" values:"default,snake,camel,lower,upper" doc:"style that the names of columns are brought into; default takes them as they are"`
 	Whitelist    []string          `yaml:"fields.whitelist" doc:"fields of the value to write; empty writes all"`
 	Include      []string          `yaml:"field.include.list" alias:"fields.include" doc:"fields to write, as regular expressions of field or topic:field"`
 	Exclude      []string          `yaml:"field.exclude.list" alias:"fields.exclude" doc:"fields not to write, as regular expressions of field or topic:field"`
-	Quote        string            `yaml:"quote.sql.identifiers" alias:"quote.identifiers" values:"always,never,true,false" doc:"always: names are taken as they are written; never: upper case becomes lower case, as PostgreSQL does to names without quotes"`
+	Quote        string            `yaml:"quote.sql.identifiers" alias:"quote.identifiers,sql.quote.identifiers" values:"always,never,true,false" doc:"always: names are taken as they are written; never: upper case becomes lower case, as PostgreSQL does to names without quotes"`
 
 	BatchSize     int           `yaml:"batch.size" doc:"most rows of one statement; batch.max.rows says how many share a transaction"`
 	Retries       int           `yaml:"max.retries" alias:"flush.max.retries" doc:"how often a transaction that lost a conflict with another one (deadlock, lock timeout) is tried again in place; everything that heals by waiting is retried without end by the task's restarts"`
@@ -65,16 +70,23 @@ type Config struct {
 	noEffect
 
 	location         *time.Location
-	placeholder      []byte
+	placeholder      *convert.Placeholder // nil when everything is a value
 	include, exclude *regexp.Regexp
 }
 
 // noEffect are keys of the connectors that this one replaces which have nothing to do here.
 type noEffect struct {
 	Dialect     string `yaml:"dialect.name" noeffect:"the sink writes to PostgreSQL only"`
+	SQLServer   string `yaml:"dialect.sqlserver.*" noeffect:"the sink writes to PostgreSQL only"`
+	StarRocks   string `yaml:"dialect.starrocks.*" noeffect:"the sink writes to PostgreSQL only"`
+	HoldLock    string `yaml:"mssql.use.merge.holdlock" noeffect:"the sink writes to PostgreSQL only"`
+	Hibernate   string `yaml:"hibernate.*" noeffect:"no Hibernate is used"`
+	Provider    string `yaml:"connection.provider" noeffect:"there is one pool of connections"`
+	PoolStep    string `yaml:"connection.pool.acquire_increment" noeffect:"connections are made when a flush needs them"`
 	TrimLog     string `yaml:"trim.sensitive.log" noeffect:"values are never logged"`
 	Reduction   string `yaml:"use.reduction.buffer" noeffect:"rows of keyed tables are always reduced to the last one of each key"`
 	Unnest      string `yaml:"dialect.postgres.unnest.insert.enabled" noeffect:"rows are always written in bulk, by COPY"`
+	PostGIS     string `yaml:"dialect.postgres.postgis.schema" noeffect:"the types of PostGIS are looked for in the role's search_path"`
 	RestartOn   string `yaml:"connection.restart.on.errors" noeffect:"a lost connection is always made again"`
 	PoolMin     string `yaml:"connection.pool.min_size" noeffect:"connections are made when a flush needs them"`
 	PoolTimeout string `yaml:"connection.pool.timeout" noeffect:"connections are kept until the task stops"`
@@ -89,6 +101,7 @@ func (c *Config) Defaults() {
 		Attempts: 3, Backoff: 10 * time.Second, Connections: 4,
 		InsertMode: "insert", KeyMode: "none", Missing: "keep",
 		Placeholder: "__debezium_unavailable_value", NullByte: "dlq", Range: "dlq", Timezone: "UTC",
+		MetaTopic: "_topic", MetaPartition: "_partition", MetaOffset: "_offset",
 		Text: "record_value", Precision: "microseconds", TableStyle: "default", ColumnStyle: "default",
 		Evolution: "none", TableFormat: "${topic}", Quote: "always",
 		BatchSize: 100_000, Retries: 10, RetryBackoff: 3 * time.Second,
@@ -110,13 +123,18 @@ func (c *Config) Validate(r *config.Report) {
 	if c.Widen && !c.AutoEvolve {
 		r.Errorf("auto.evolve.widen", "has no effect without auto.evolve; write auto.evolve: true, or remove it")
 	}
+	for _, key := range []string{"topic", "partition", "offset", "timestamp"} {
+		if key = "metadata.columns." + key; r.Set(key) && !c.Metadata {
+			r.Errorf(key, "has no effect without metadata.columns; write metadata.columns: true, or remove it")
+		}
+	}
 	if c.Text == "" {
 		r.Errorf("string.output.value.column.name", "is empty; write the name of a column, such as record_value")
 	}
 	c.validateKeys(r)
 	c.validateNames(r)
 	var err error
-	if c.placeholder, err = octetsOf(c.Placeholder); err != nil {
+	if c.placeholder, err = convert.NewPlaceholder(c.Placeholder); err != nil {
 		r.Errorf("unavailable.value.placeholder", "%v", err)
 	}
 	if c.location, err = time.LoadLocation(c.Timezone); err != nil {
@@ -144,6 +162,8 @@ func (c *Config) validateKeys(r *config.Report) {
 		r.Errorf("pk.fields", "names the columns of single tables; with pk.mode kafka they are the same in all tables: write three names, for topic, partition and offset")
 	case c.KeyMode == "kafka" && len(c.KeyFields) != 0 && len(c.KeyFields) != 3:
 		r.Errorf("pk.fields", "names %d columns; pk.mode kafka needs three, for topic, partition and offset, or none for the default names", len(c.KeyFields))
+	case c.KeyMode == "record_header" && len(c.KeyFields) == 0:
+		r.Errorf("pk.fields", "is empty; with pk.mode record_header write the names of the headers that are the key")
 	}
 	if c.DeleteEnabled && (c.KeyMode == "none" || c.KeyMode == "kafka") {
 		r.Errorf("delete.enabled", "needs the key of the row to delete, but pk.mode is %s; write pk.mode: record_key", c.KeyMode)
@@ -151,6 +171,11 @@ func (c *Config) validateKeys(r *config.Report) {
 	if c.DeleteEnabled && c.KeyMode == "record_value" {
 		r.Warnf("delete.enabled", "with pk.mode record_value deletes only by records marked with __deleted: a tombstone has no value to take the key from; pk.mode: record_key deletes by both")
 	}
+}
+
+// deletesByTombstones says whether a record without a value deletes the row of its key.
+func (c *Config) deletesByTombstones() bool {
+	return c.DeleteEnabled && (c.KeyMode == "record_key" || c.KeyMode == "record_header")
 }
 
 // validateNames checks how topics become tables and fields become columns.

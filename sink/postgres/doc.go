@@ -17,8 +17,10 @@
 // rows are compared with the types that the table has by now, under a lock (Writer.verify): the
 // server would read eight octets of an integer as a float without an error.
 //
-// What the server refuses is found record by record in a transaction that is rolled back, and
-// handed to the runtime as connect.RecordErrors before anything of the range is durable.
+// What the server refuses is found record by record in a second transaction (Writer.reject), which is
+// rolled back, and handed to the runtime as connect.RecordErrors before anything of the range is
+// durable. Where no record is to blame, because rows were refused only as one statement, that
+// transaction commits.
 //
 // The offsets table wins over the consumer group's offset. Without the right to create it, or with
 // offsets.storage: kafka, the position is the group's alone, and rows may be written twice.

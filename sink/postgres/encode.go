@@ -76,13 +76,22 @@ func (e *encoder) field(dst []byte, t *typ, s *record.Schema, v *record.Value) (
 	case arrayForm:
 		return e.array(dst, t, s, v)
 	case hstoreForm:
-		text, err := e.hstore(s, v)
-		if err != nil {
-			return dst, err
-		}
-		return appendEscaped(dst, text, e.strip)
+		return e.escaped(dst, s, v, e.hstore)
+	case geometryForm:
+		return e.escaped(dst, s, v, e.geometry)
+	case pointForm:
+		return e.escaped(dst, s, v, e.point)
 	}
 	text, err := e.characters(t, s, v)
+	if err != nil {
+		return dst, err
+	}
+	return appendEscaped(dst, text, e.strip)
+}
+
+// escaped appends the text that literal makes of v.
+func (e *encoder) escaped(dst []byte, s *record.Schema, v *record.Value, literal func(*record.Schema, *record.Value) ([]byte, error)) ([]byte, error) {
+	text, err := literal(s, v)
 	if err != nil {
 		return dst, err
 	}

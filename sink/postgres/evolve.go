@@ -195,6 +195,7 @@ var logical = map[string]string{
 	record.ZonedTimestampName: "timestamptz", record.ZonedTimeName: "timetz", record.MicroDurationName: "interval",
 	record.UUIDName: "uuid", record.JSONName: "jsonb", record.XMLName: "xml", record.EnumName: "text", record.BitsName: "bit varying",
 	"io.debezium.data.Ltree": "ltree", "io.debezium.time.Interval": "interval",
+	"io.debezium.data.geometry.Geometry": "geometry", "io.debezium.data.geometry.Geography": "geography", "io.debezium.data.geometry.Point": "point",
 }
 
 var plainTypes = map[record.Type]string{

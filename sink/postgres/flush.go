@@ -45,7 +45,10 @@ func (w *Writer) Flush(ctx context.Context, r record.Range) error {
 		case drift:
 			return w.drifted(err)
 		case rejected:
-			return w.reject(ctx, err)
+			if err = w.reject(ctx, r, err); err == nil {
+				w.flushed()
+			}
+			return err
 		default:
 			return err
 		}
@@ -79,10 +82,14 @@ func (w *Writer) transact(ctx context.Context, r record.Range) error {
 			return rolledBack(ctx, tx, w.sink.explain(fmt.Sprintf("write table %s", b.table.name), err))
 		}
 	}
+	return w.commit(ctx, tx)
+}
+
+func (w *Writer) commit(ctx context.Context, tx pgx.Tx) error {
 	fault.Point("postgres.sink.precommit")
 	// Durable at the destination, and our offset with it. The runtime tells the group afterwards.
 	if err := tx.Commit(ctx); err != nil {
-		return w.sink.explain("commit", err)
+		return commitError{w.sink.explain("commit", err)}
 	}
 	fault.Point("postgres.sink.commit")
 	return nil

@@ -56,54 +56,13 @@ func pairs() string {
 	return "[" + strings.Join(out, ",") + "]"
 }
 
-// TestPlaceholderWithSchema knows the forms that only values with a schema have.
-func TestPlaceholderWithSchema(t *testing.T) {
-	octets := []byte("__debezium_unavailable_value")
-	p := newPlaceholder(octets)
-	each := func(of func(i int, c byte) []record.Value) (out []record.Value) {
-		for i, c := range octets {
-			out = append(out, of(i, c)...)
-		}
-		return out
-	}
-	text := record.OfString(octets)
-	sparse := each(func(i int, c byte) []record.Value {
-		return []record.Value{record.OfInt(int64(i + 1)), record.OfFloat(float64(c))}
-	})
-	for name, v := range map[string]record.Value{
-		"bytes": record.OfBytes(octets), "hstore": record.OfMap([]record.Value{text, text}), "array": record.OfArray([]record.Value{record.OfBytes(octets)}),
-		"vector": record.OfArray(each(func(_ int, c byte) []record.Value { return []record.Value{record.OfFloat(float64(c))} })),
-		"decimals": record.OfArray(each(func(_ int, c byte) []record.Value {
-			return []record.Value{record.OfNumber(fmt.Appendf(nil, "%d.00", c))}
-		})),
-		"sparse":   record.OfStruct([]record.Value{record.OfInt(int64(len(octets))), record.OfMap(sparse)}),
-		"geometry": record.OfStruct([]record.Value{record.OfBytes(octets), {}}),
-		"variables": record.OfArray(each(func(_ int, c byte) []record.Value {
-			return []record.Value{record.OfStruct([]record.Value{record.OfInt(0), record.OfBytes([]byte{c})})}
-		})),
-	} {
-		if !p.is(&v) {
-			t.Errorf("%s: is not recognized", name)
-		}
-	}
-	for name, v := range map[string]record.Value{
-		"null": {}, "text": record.OfText("__debezium"), "empty": record.OfText(""), "array": record.OfArray(nil), "number": record.OfInt(95),
-		"nearly": record.OfArray(each(func(_ int, c byte) []record.Value { return []record.Value{record.OfInt(int64(c | 1))} })),
-		"JSON":   record.OfJSON([]byte("[" + strings.Repeat("95,", 27) + "95]")), "object": record.OfJSON([]byte(`{"__debezium_unavailable_value":1}`)),
-	} {
-		if p.is(&v) || newPlaceholder(nil).is(&v) {
-			t.Errorf("%s: is taken for an unchanged value", name)
-		}
-	}
-}
-
 func TestPlaceholderInHex(t *testing.T) {
 	c, problems := decode("connection.url: postgres://h/d\nunavailable.value.placeholder: hex:00ff")
 	if err := problems.Err(); err != nil {
 		t.Fatal(err)
 	}
 	v := record.OfBytes([]byte{0, 0xff})
-	if p := newPlaceholder(c.placeholder); !p.is(&v) {
+	if !c.placeholder.Is(&v) {
 		t.Error("the octets of hex:00ff are not recognized")
 	}
 	_, problems = decode("connection.url: postgres://h/d\nunavailable.value.placeholder: hex:0g")

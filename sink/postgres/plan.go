@@ -14,11 +14,8 @@ import (
 // deletedField is what the unwrap transform marks a deleted row with (delete.handling rewrite).
 const deletedField = "__deleted"
 
-// The columns of pk.mode kafka, and those of metadata.columns.
-var (
-	kafkaColumns    = []string{"__connect_topic", "__connect_partition", "__connect_offset"}
-	metadataColumns = []string{"_topic", "_partition", "_offset"}
-)
+// kafkaColumns are the columns of pk.mode kafka.
+var kafkaColumns = []string{"__connect_topic", "__connect_partition", "__connect_offset"}
 
 // wholeValue is the place of what is no field of a struct.
 const wholeValue = -1
@@ -32,6 +29,8 @@ const (
 	fromTopic
 	fromPartition
 	fromOffset
+	fromTimestamp
+	fromHeader
 	fromNothing // null
 )
 
@@ -39,6 +38,7 @@ const (
 type cell struct {
 	from   origin
 	at     int            // in the fields of the struct; -1 is the whole key or value
+	header string         // its name
 	schema *record.Schema // of the value
 	column *column
 	null   *record.Value // what is written for null; nil is null
@@ -57,6 +57,18 @@ func (c *cell) value(r *record.Record, room *record.Value) *record.Value {
 		*room = record.OfInt(int64(r.Partition))
 	case fromOffset:
 		*room = record.OfInt(r.Offset)
+	case fromHeader:
+		for i := len(r.Headers) - 1; i >= 0; i-- {
+			if r.Headers[i].Name == c.header {
+				return &r.Headers[i].Value.Value
+			}
+		}
+		*room = record.Value{}
+	case fromTimestamp:
+		*room = record.OfInt(r.Timestamp)
+		if r.Timestamp == record.NoTimestamp {
+			*room = record.Value{}
+		}
 	default:
 		*room = record.Value{}
 	}
@@ -132,7 +144,7 @@ func (w *Writer) fieldsOf(r *record.Record) ([]field, error) {
 	}
 	w.sink.cfg.timestamps(out)
 	if w.sink.cfg.Metadata {
-		out = append(out, placeFields(metadataColumns, false)...)
+		out = append(out, w.sink.cfg.metadataFields()...)
 	}
 	return out, nil
 }
@@ -165,6 +177,36 @@ func placeFields(names []string, key bool) []field {
 	}
 }
 
+// metadataFields are the record's place and time, those that have a column.
+func (c *Config) metadataFields() []field {
+	all := append(placeFields([]string{c.MetaTopic, c.MetaPartition, c.MetaOffset}, false),
+		field{name: c.MetaTimestamp, from: fromTimestamp, schema: &record.Schema{Type: record.Int64Type, Name: record.ConnectTimestamp}})
+	return slices.DeleteFunc(all, func(f field) bool { return f.name == "" })
+}
+
+// headerFields are the headers that pk.fields names. Where a header has no schema with a meaning of
+// its own, its type is that of the value at hand, such as an int8 for a small number, so the column
+// is made for any number.
+func headerFields(r *record.Record, names []string) ([]field, error) {
+	var key []field
+	for _, name := range names {
+		f := field{name: name, from: fromHeader, key: true}
+		for _, h := range r.Headers {
+			if h.Name == name {
+				f.sample = h.Value.Value.Kind
+				if h.Value.Schema != nil && h.Value.Schema.Name != "" {
+					f.schema = h.Value.Schema
+				}
+			}
+		}
+		if f.sample == record.Null {
+			return nil, unfitf("the record has no header %q, which pk.fields names", name)
+		}
+		key = append(key, f)
+	}
+	return key, nil
+}
+
 // keyFields are the fields of the primary key, by pk.mode and pk.fields.
 func (w *Writer) keyFields(r *record.Record, value []field) ([]field, error) {
 	cfg := w.sink.cfg
@@ -179,6 +221,8 @@ func (w *Writer) keyFields(r *record.Record, value []field) ([]field, error) {
 			names = kafkaColumns
 		}
 		return placeFields(names, true), nil
+	case "record_header":
+		return headerFields(r, keyNames)
 	case "record_value":
 		of = value
 	case "record_key":
@@ -256,6 +300,9 @@ func (p *plan) place(t *table, fields []field, cfg *Config) error {
 		}
 		taken[col] = f.name
 		c := cell{from: f.from, at: f.at, schema: f.schema, column: col}
+		if f.from == fromHeader {
+			c.header = f.name
+		}
 		if cfg.NullToDefault && f.schema != nil {
 			c.null = f.schema.Default
 		}

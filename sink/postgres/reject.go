@@ -11,14 +11,37 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"connectd/connect"
+	"connectd/record"
 )
 
-// maxRejected is how many refused records one search finds; the next flush finds the rest.
+// maxRejected is how many refused records one search finds; the next flush finds the rest. A search
+// for what is refused at COMMIT finds all: a row that lacks another one of the range is told from one
+// that is bad only when all of them have been tried.
 const maxRejected = 1000
 
-// reject finds the records that the server refuses with cause, by writing everything once more in
-// a transaction that is rolled back. The runtime takes them out and gives the range again.
-func (w *Writer) reject(ctx context.Context, cause error) error {
+// commitError is a refusal by what is checked at COMMIT.
+type commitError struct{ error }
+
+func (e commitError) Unwrap() error { return e.error }
+
+// reject writes r once more after the server has refused it with cause: in pieces, so that the
+// records that it refuses are found. They are handed to the runtime, which takes them out and gives
+// the range again. Where none is, because the rows were refused only as one statement, the pieces
+// are committed.
+func (w *Writer) reject(ctx context.Context, r record.Range, cause error) error {
+	for range 2 { // the pieces may be refused at COMMIT
+		late := errors.As(cause, new(commitError))
+		if cause = w.inPieces(ctx, r, late); cause == nil || classOf(cause) != rejected {
+			return cause
+		}
+	}
+	return connect.Permanent(fmt.Errorf("offsets %d to %d of %s: %w; the rows pass one by one and not together: look at the constraints and triggers of the tables, or lower batch.max.rows",
+		r.Start, r.End, w.partition, cause))
+}
+
+// inPieces is transact in statements as small as they must be. late has constraints checked at once
+// that are deferred to COMMIT.
+func (w *Writer) inPieces(ctx context.Context, r record.Range, late bool) error {
 	c, err := w.sink.pool.acquire(ctx)
 	if err != nil {
 		return err
@@ -26,54 +49,134 @@ func (w *Writer) reject(ctx context.Context, cause error) error {
 	defer w.sink.pool.release(c)
 	tables := w.waiting()
 	for _, b := range tables {
-		if err := w.stages(ctx, c, b); err != nil {
-			return cause
+		if err := w.current(ctx, c, b); err != nil {
+			return err
 		}
 	}
 	tx, err := c.BeginTx(ctx, readCommitted)
 	if err != nil {
 		return w.sink.explain("begin", err)
 	}
-	search := &search{conn: c, tx: tx, found: connect.RecordErrors{Partition: w.partition.String()}}
-	// A constraint that is checked at COMMIT would be found by no row.
-	if _, err = tx.Exec(ctx, "SET CONSTRAINTS ALL IMMEDIATE"); err == nil {
-		for _, b := range tables {
-			search.table = b.table.name
-			if err = c.truncate(ctx, b); err != nil {
-				break
-			}
-			if err = w.verify(ctx, c, b); err != nil {
-				break
-			}
-			for _, s := range w.steps(b) {
-				if err = search.rows(ctx, &s, 0, len(s.rows.rows)); err != nil {
-					break
-				}
-			}
-			if err != nil {
-				break
-			}
+	if w.exact {
+		if done, err := w.move(ctx, tx, r); err != nil || done {
+			return rolledBack(ctx, tx, err)
 		}
 	}
-	err = rolledBack(ctx, tx, err)
-	if len(search.found.Failed) == 0 {
-		// What was in the way is gone, or it takes more than these rows to get in it.
-		return errors.Join(cause, err)
+	x := &search{conn: c, tx: tx, late: late}
+	err = x.write(ctx, w, tables)
+	switch {
+	case err != nil && err != errEnough:
+		return rolledBack(ctx, tx, w.sink.explain(fmt.Sprintf("look for what the server refuses of %s", w.partition), err))
+	case len(x.refused) > 0:
+		if err := tx.Rollback(ctx); err != nil {
+			return w.sink.explain("roll back", err)
+		}
+		return x.errors(w.partition)
 	}
-	return &search.found
+	w.sink.log.Warn("rows that the server has refused in one statement were taken in several; a lower batch.size saves the attempt", "partition", w.partition.String(), "offset", r.Start)
+	return w.commit(ctx, tx)
+}
+
+// current makes the staging tables of b, unless its rows have the form that the table had before: a
+// staging table has the types that its table had when it was made, and may be narrower.
+func (w *Writer) current(ctx context.Context, c *conn, b *buffer) error {
+	t, err := w.sink.readTable(ctx, c, b.table.name)
+	if err == nil && b.outdated(t) {
+		err = fmt.Errorf("table %s: %w", b.table.name, errTypesChanged)
+	}
+	if err != nil {
+		return err
+	}
+	return w.sink.explain(fmt.Sprintf("make staging tables for table %s", b.table.name), w.stages(ctx, c, b))
 }
 
 // search writes rows, and notes those that it can not write.
 type search struct {
-	conn  *conn
-	tx    pgx.Tx // conn's
-	table name
-	found connect.RecordErrors
+	conn    *conn
+	tx      pgx.Tx // conn's
+	late    bool
+	buffer  *buffer // at hand
+	refused []refused
 }
+
+// refused is one row that the server does not take.
+type refused struct {
+	buffer *buffer
+	step   *step
+	row    int
+	err    error
+}
+
+func (r *refused) offset() int64 { return r.step.rows.rows[r.row].offset }
 
 var errEnough = errors.New("enough refused records were found")
 
-// rows writes the rows from from to to, all but the refused ones.
+// write writes all rows of tables but the refused ones.
+func (x *search) write(ctx context.Context, w *Writer, tables []*buffer) error {
+	if x.late {
+		if _, err := x.tx.Exec(ctx, "SET CONSTRAINTS ALL IMMEDIATE"); err != nil {
+			return err
+		}
+	}
+	for _, x.buffer = range tables {
+		if err := x.conn.truncate(ctx, x.buffer); err != nil {
+			return err
+		}
+		if err := w.verify(ctx, x.conn, x.buffer); err != nil {
+			return err
+		}
+		for _, s := range w.steps(x.buffer) {
+			for from := 0; from < len(s.rows.rows); from += w.sink.cfg.BatchSize {
+				if err := x.rows(ctx, &s, from, min(from+w.sink.cfg.BatchSize, len(s.rows.rows))); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return x.reprieve(ctx)
+}
+
+// reprieve tries the refused rows again on top of all others, until none of them passes any more:
+// what a row lacked may have come behind it, as a parent behind its child.
+func (x *search) reprieve(ctx context.Context) error {
+	for before := -1; before != len(x.refused); {
+		before = len(x.refused)
+		var still []refused
+		for _, r := range x.refused {
+			err := r.err
+			// A delete that comes so late would take the new row of its key.
+			if !r.buffer.renews(r.offset()) {
+				err = x.try(ctx, r.step, r.row, r.row+1)
+			}
+			if err != nil && classOf(err) != rejected {
+				return err
+			}
+			if err != nil {
+				still = append(still, r)
+			}
+		}
+		x.refused = still
+	}
+	return nil
+}
+
+// errors is what the runtime is told.
+func (x *search) errors(p record.Partition) *connect.RecordErrors {
+	out := &connect.RecordErrors{Partition: p.String()}
+	for i := range x.refused {
+		r := &x.refused[i]
+		var server *pgconn.PgError
+		errors.As(r.err, &server)
+		out.Failed = append(out.Failed, connect.RecordError{
+			Offset: r.offset(),
+			Err:    fmt.Errorf("write table %s: %w", r.buffer.table.name, &serverError{server}),
+		})
+	}
+	return out
+}
+
+// rows writes the rows from from to to, all but the refused ones. The server has each row in front of
+// the next ones, so that of two that exclude each other the later is refused.
 func (x *search) rows(ctx context.Context, s *step, from, to int) error {
 	for from < to {
 		err := x.try(ctx, s, from, to)
@@ -100,13 +203,8 @@ func (x *search) rows(ctx context.Context, s *step, from, to int) error {
 			from = middle
 			continue
 		}
-		var refused *pgconn.PgError
-		errors.As(err, &refused)
-		x.found.Failed = append(x.found.Failed, connect.RecordError{
-			Offset: s.rows.rows[bad].offset,
-			Err:    fmt.Errorf("write table %s: %w", x.table, &serverError{refused}),
-		})
-		if len(x.found.Failed) == maxRejected {
+		x.refused = append(x.refused, refused{x.buffer, s, bad, err})
+		if len(x.refused) == maxRejected && !x.late {
 			return errEnough
 		}
 		from = bad + 1
@@ -120,19 +218,15 @@ func (x *search) try(ctx context.Context, s *step, from, to int) error {
 	if err != nil {
 		return err
 	}
-	if err := x.write(ctx, s, from, to); err != nil {
+	if s.stage {
+		if _, err := x.conn.Exec(ctx, "TRUNCATE "+x.conn.stages[s.rows.set]); err != nil {
+			return rolledBack(ctx, part, err)
+		}
+	}
+	if err := s.run(ctx, x.conn, from, to); err != nil {
 		return rolledBack(ctx, part, err)
 	}
 	return part.Commit(ctx)
-}
-
-func (x *search) write(ctx context.Context, s *step, from, to int) error {
-	if s.stage {
-		if _, err := x.conn.Exec(ctx, "TRUNCATE "+x.conn.stages[s.rows.set]); err != nil {
-			return err
-		}
-	}
-	return s.run(ctx, x.conn, from, to)
 }
 
 // lineOf is the row that COPY's error names by its line, or -1 when the error is not COPY's.

@@ -15,6 +15,46 @@ func TestColumnNames(t *testing.T) {
 	g.want("SELECT order_id, unit_price, last_name, _offset FROM orders", `{"_offset": 1, "order_id": 1, "last_name": "x", "unit_price": 3}`)
 }
 
+// TestKeyFromHeaders: also of a tombstone. The last of two headers counts, as for Kafka Connect.
+func TestKeyFromHeaders(t *testing.T) {
+	g := newTarget(t)
+	p := g.open(g.sink("table.name.format: ${table}\nauto.create: true\npk.mode: record_header\npk.fields: no,region\ninsert.mode: upsert\ndelete.enabled: true"))
+	with := func(value string, no int64, region string) *record.Batch {
+		b := p.batch([2]string{"", value})
+		b.Records[0].Headers = []record.Header{
+			{Name: "region", Value: record.Datum{Value: record.OfText("other")}},
+			{Name: "no", Value: record.Datum{Schema: &record.Schema{Type: record.Int8Type}, Value: record.OfInt(no)}},
+			{Name: "region", Value: record.Datum{Value: record.OfText(region)}},
+		}
+		return b
+	}
+	for _, b := range []*record.Batch{
+		with(`{"name":"a","no":99}`, 1, "x"), with(`{"name":"b"}`, 1, "y"), with(`{"name":"c"}`, 1, "x"), with(`{"name":"d"}`, 3_000_000_000, "x"), with("", 1, "y"),
+	} {
+		if err := p.w.Write(t.Context(), b); err != nil || len(b.Failed()) > 0 {
+			t.Fatal(err, b.Failed())
+		}
+	}
+	p.flush()
+	g.want("SELECT * FROM orders ORDER BY no", `{"no": 1, "name": "c", "region": "x"}`+"\n"+`{"no": 3000000000, "name": "d", "region": "x"}`)
+	if failed := p.write([2]string{"", `{"name":"e"}`}); len(failed) != 1 || !strings.Contains(failed[0].Err.Error(), `"no"`) {
+		t.Errorf("without headers: got %v, want a refusal that names the header", failed)
+	}
+}
+
+func TestMetadataColumns(t *testing.T) {
+	g := newTarget(t)
+	p := g.open(g.sink("table.name.format: ${table}\nauto.create: true\nmetadata.columns: true\nmetadata.columns.topic: \nmetadata.columns.offset: at\nmetadata.columns.timestamp: written"))
+	b := p.batch(order(1, "a"), order(2, "b"))
+	b.Records[0].Timestamp, b.Records[1].Timestamp = 1795222923456, record.NoTimestamp
+	if err := p.w.Write(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	p.flush()
+	g.want("SELECT * FROM orders ORDER BY id", `{"at": 0, "id": 1, "name": "a", "written": "2026-11-21T01:02:03.456", "_partition": 0}`+"\n"+
+		`{"at": 1, "id": 2, "name": "b", "written": null, "_partition": 0}`)
+}
+
 func TestKeysOfTwoTables(t *testing.T) {
 	g := newTarget(t)
 	g.exec("CREATE TABLE orders (a int, b int, n int, PRIMARY KEY (a, b))", "CREATE TABLE lines (a int PRIMARY KEY, b int, n int)")
@@ -132,8 +172,8 @@ func TestWidenWithRowsThatWait(t *testing.T) {
 	g.exec("CREATE TABLE orders (id int PRIMARY KEY, c int)")
 	p := g.open(g.sink(upsert + "schema.evolution: basic\nauto.evolve.widen: true"))
 	records := [][2]string{{key(1), `{"c":1}`}, {key(2), `{"c":3000000000}`}}
-	if err := p.w.Write(t.Context(), p.batch(records...)); !errors.Is(err, errWidened) {
-		t.Fatalf("got %v, want %v", err, errWidened)
+	if err := p.w.Write(t.Context(), p.batch(records...)); !errors.Is(err, errTypesChanged) {
+		t.Fatalf("got %v, want %v", err, errTypesChanged)
 	}
 	p.reopen()
 	p.put(records...)

@@ -25,6 +25,8 @@ const (
 	bitForm
 	enumForm
 	hstoreForm
+	geometryForm // of PostGIS: geography too
+	pointForm
 	arrayForm
 )
 
@@ -43,7 +45,7 @@ var forms = map[string]form{
 	"numeric": numericForm, "text": textForm, "varchar": textForm, "bpchar": textForm, "name": textForm, "citext": textForm,
 	"bytea": byteaForm, "date": dateForm, "time": timeForm, "timestamp": timestampForm, "timestamptz": timestamptzForm,
 	"interval": intervalForm, "uuid": uuidForm, "json": jsonForm, "jsonb": jsonbForm, "bit": bitForm, "varbit": bitForm,
-	"hstore": hstoreForm,
+	"hstore": hstoreForm, "geometry": geometryForm, "geography": geometryForm, "point": pointForm,
 }
 
 // modHeader is what PostgreSQL adds to the modifier of a type of variable length.

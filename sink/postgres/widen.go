@@ -25,14 +25,26 @@ type rangeError struct {
 
 func (e *rangeError) Error() string { return e.text }
 
-// misfit is a rangeError with its column.
+// misfit is a value that its column does not take.
 type misfit struct {
-	*rangeError
+	cause  error
 	table  name
 	column *column
 }
 
-func (m *misfit) Unwrap() error { return m.rangeError }
+func (m *misfit) Error() string {
+	return fmt.Sprintf("column %q of table %s (%s): %v", m.column.name, m.table, m.column.declared, m.cause)
+}
+
+func (m *misfit) Unwrap() error { return m.cause }
+
+// wider is the type that would hold the value; "" where there is none, as for an array's element.
+func (m *misfit) wider() string {
+	if e, ok := m.cause.(*rangeError); ok {
+		return e.wider
+	}
+	return ""
+}
 
 // outOfInteger is the error for n, which an integer type of these limits does not hold.
 func outOfInteger(t *typ, n string, negative bool, low, high int64) *rangeError {
@@ -96,7 +108,8 @@ func tooLong(t *typ, n int) *rangeError {
 // its place.
 func (w *Writer) settle(p *plan, c *cell, err error) (v record.Value, ok bool) {
 	var e *rangeError
-	if !errors.As(err, &e) || w.sink.cfg.Widen && e.wider != "" || p.isKey(c.column) {
+	// The column is looked at again first, see again.
+	if !p.buffer.looked || !errors.As(err, &e) || w.sink.cfg.Widen && e.wider != "" || p.isKey(c.column) {
 		return v, false
 	}
 	switch w.sink.cfg.Range {
@@ -118,11 +131,43 @@ func (p *plan) isKey(c *column) bool {
 	return slices.ContainsFunc(p.key, func(k cell) bool { return k.column == c })
 }
 
+// again is the result of writing r once more after its refusal with cause, when that is by a column:
+// somebody may have made it wider since the table was read. It is looked at once in a range.
+func (w *Writer) again(ctx context.Context, b *record.Batch, r *record.Record, cause error) error {
+	var m *misfit
+	if !errors.As(cause, &m) || w.buffers[m.table].looked {
+		return cause
+	}
+	waiting := w.buffers[m.table]
+	waiting.looked = true
+	t, err := w.sink.look(ctx, m.table)
+	if err != nil {
+		return err
+	}
+	if t != waiting.table {
+		if err := w.unlessWaiting(m.table); err != nil {
+			return err
+		}
+		w.refresh()
+	}
+	return w.write(ctx, b, r)
+}
+
+// look reads a table again.
+func (s *Sink) look(ctx context.Context, n name) (*table, error) {
+	c, err := s.pool.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer s.pool.release(c)
+	return s.readTable(ctx, c, n)
+}
+
 // widened is the result of writing r once more, when its refusal with cause is that a column is
 // too narrow.
 func (w *Writer) widened(ctx context.Context, b *record.Batch, r *record.Record, cause error) error {
 	var m *misfit
-	if !errors.As(cause, &m) || m.wider == "" {
+	if !errors.As(cause, &m) || m.wider() == "" {
 		return cause
 	}
 	if err := w.widen(ctx, m); err != nil {
@@ -131,8 +176,6 @@ func (w *Writer) widened(ctx context.Context, b *record.Batch, r *record.Record,
 	w.refresh()
 	return w.write(ctx, b, r)
 }
-
-var errWidened = errors.New("was widened while rows waited for it; they are written again in their new form")
 
 // widen gives the column of m a type that holds the value, under a lock, so that a column that
 // another task has widened meanwhile is not made narrower again. nil means that the record can be
@@ -148,7 +191,7 @@ func (w *Writer) widen(ctx context.Context, m *misfit) error {
 	if err != nil {
 		return s.explain("begin", err)
 	}
-	ddl := "ALTER TABLE " + m.table.String() + " ALTER COLUMN " + quote(m.column.name) + " TYPE " + m.wider
+	ddl := "ALTER TABLE " + m.table.String() + " ALTER COLUMN " + quote(m.column.name) + " TYPE " + m.wider()
 	if _, err := tx.Exec(ctx, "LOCK TABLE "+m.table.String()+" IN ACCESS EXCLUSIVE MODE"); err != nil {
 		return rolledBack(ctx, tx, s.explain("run "+ddl, err))
 	}
@@ -168,8 +211,14 @@ func (w *Writer) widen(ctx context.Context, m *misfit) error {
 	if _, err := s.readTable(ctx, c, m.table); err != nil {
 		return err
 	}
-	if b := w.buffers[m.table]; b != nil && !b.empty() {
-		return fmt.Errorf("column %q of table %s %w", m.column.name, m.table, errWidened)
+	return w.unlessWaiting(m.table)
+}
+
+// unlessWaiting is an error when rows wait in the form that their table had before: the runtime
+// then gives the range again.
+func (w *Writer) unlessWaiting(n name) error {
+	if b := w.buffers[n]; b != nil && !b.empty() {
+		return fmt.Errorf("table %s: %w", n, errTypesChanged)
 	}
 	return nil
 }

@@ -19,7 +19,6 @@ type Writer struct {
 	position  position
 
 	encoder     encoder
-	placeholder *placeholder
 	plans       map[shape]*plan
 	last        shape // of the record before, and its plan
 	lastPlan    *plan
@@ -37,15 +36,14 @@ type Writer struct {
 func newWriter(s *Sink, p record.Partition) (*Writer, error) {
 	envelopes, err := newEnvelopes()
 	return &Writer{
-		sink:        s,
-		partition:   p,
-		position:    position{table: s.offsetsTable(), connector: s.connector, partition: p},
-		encoder:     encoder{strip: s.cfg.NullByte == "strip", location: s.cfg.location},
-		placeholder: newPlaceholder(s.cfg.placeholder),
-		plans:       map[shape]*plan{},
-		buffers:     map[name]*buffer{},
-		settled:     map[string]bool{},
-		envelopes:   envelopes,
+		sink:      s,
+		partition: p,
+		position:  position{table: s.offsetsTable(), connector: s.connector, partition: p},
+		encoder:   encoder{strip: s.cfg.NullByte == "strip", location: s.cfg.location},
+		plans:     map[shape]*plan{},
+		buffers:   map[name]*buffer{},
+		settled:   map[string]bool{},
+		envelopes: envelopes,
 	}, err
 }
 
@@ -55,6 +53,9 @@ func (w *Writer) Write(ctx context.Context, b *record.Batch) error {
 	w.refresh()
 	for i := range b.Records {
 		err := w.write(ctx, b, &b.Records[i])
+		if err != nil {
+			err = w.again(ctx, b, &b.Records[i], err)
+		}
 		if err != nil && w.sink.cfg.Widen {
 			err = w.widened(ctx, b, &b.Records[i], err)
 		}
@@ -80,7 +81,7 @@ func (w *Writer) refresh() {
 
 func (w *Writer) write(ctx context.Context, b *record.Batch, r *record.Record) error {
 	tombstone := r.Value.Value.Kind == record.Null
-	if tombstone && (!w.sink.cfg.DeleteEnabled || w.sink.cfg.KeyMode != "record_key" || w.sink.cfg.bySource()) {
+	if tombstone && (!w.sink.cfg.deletesByTombstones() || w.sink.cfg.bySource()) {
 		// Nothing is to be written, and nothing can be deleted, or it is not known where: then the
 		// record before, with the row that is gone, has deleted it.
 		b.Skip()
@@ -237,10 +238,7 @@ func (w *Writer) keyOf(p *plan, r *record.Record) error {
 }
 
 func (c *cell) refuse(p *plan, err error) error {
-	if e, ok := err.(*rangeError); ok { // and not that of an array's element
-		err = &misfit{e, p.table, c.column}
-	}
-	return unfitf("column %q of table %s (%s): %w", c.column.name, p.table, c.column.declared, err)
+	return unfit{&misfit{err, p.table, c.column}}
 }
 
 // line appends the row of r to the text of its group. Nothing is left behind by an error.
@@ -255,7 +253,7 @@ func (w *Writer) line(p *plan, r *record.Record) (*group, int, error) {
 	for i := range p.cells {
 		c := &p.cells[i]
 		v := c.value(r, &room)
-		if v.Kind != record.Null && c.from == fromValue && w.placeholder.is(v) {
+		if v.Kind != record.Null && c.from == fromValue && w.sink.cfg.placeholder.Is(v) {
 			return w.partial(p, r)
 		}
 		var err error
@@ -311,7 +309,7 @@ func (w *Writer) instead(p *plan, c *cell, text []byte, cause error) ([]byte, er
 func (w *Writer) partial(p *plan, r *record.Record) (*group, int, error) {
 	left := *p
 	left.cells = slices.DeleteFunc(slices.Clone(p.cells), func(c cell) bool {
-		return c.from == fromValue && w.placeholder.is(c.filled(&r.Value.Value))
+		return c.from == fromValue && w.sink.cfg.placeholder.Is(c.filled(&r.Value.Value))
 	})
 	if len(left.cells) == 0 {
 		return nil, 0, unfitf("no column of table %s would get a value", p.table)
