@@ -85,6 +85,9 @@ type Config struct {
 	JDBC        string `yaml:"jdbcConnectionProperties" noeffect:"no JDBC driver is used; clickhouseSettings sets server settings"`
 	Reporting   bool   `yaml:"reportInsertedOffsets" noeffect:"only offsets of inserted records are ever committed"`
 	RowBinary   bool   `yaml:"bypassRowBinary" noeffect:"inserts are columnar and name their columns"`
+	CustomRows  bool   `yaml:"customInsertFormat" noeffect:"inserts are columnar; a converter that makes objects of the values, such as json, takes the place of texts in the server's formats"`
+	Format      string `yaml:"insertFormat" noeffect:"inserts are columnar; a converter that makes objects of the values, such as json, takes the place of texts in the server's formats"`
+	RawData     string `yaml:"store.raw.data" noeffect:"only the columns of the table are written"`
 	NoCheck     bool   `yaml:"bypassSchemaValidation" noeffect:"every value is checked against its column"`
 	NoCleanup   bool   `yaml:"bypassFieldCleanup" noeffect:"fields are never renamed"`
 	Retry       string `yaml:"auto.evolve.ddl.refresh.retries" noeffect:"columns are read again after every change"`

@@ -347,7 +347,11 @@ func TestDuplicateInInsertMode(t *testing.T) {
 func TestWithoutRightToCreate(t *testing.T) {
 	g := newTarget(t)
 	g.exec("CREATE TABLE orders (id int PRIMARY KEY, name text)", "GRANT SELECT, INSERT, UPDATE, DELETE ON orders TO debezium")
-	p := g.open(g.sink(upsert + "connection.url: " + g.server.ReplicatorDSN(g.name)))
+	login := upsert + "connection.url: " + g.server.ReplicatorDSN(g.name)
+	if _, err := g.sink(login+"\nexactlyOnce: true").Open(t.Context(), record.Partition{Topic: testTopic}); !connect.IsPermanent(err) || !strings.Contains(err.Error(), "GRANT CREATE ON SCHEMA") {
+		t.Errorf("with exactlyOnce: got %v, want a permanent error with the GRANT", err)
+	}
+	p := g.open(g.sink(login))
 	if _, ok := p.w.(connect.Starter); ok {
 		t.Error("without an offsets table the writer must not be a Starter")
 	}
