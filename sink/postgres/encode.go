@@ -75,27 +75,25 @@ func (e *encoder) field(dst []byte, t *typ, s *record.Schema, v *record.Value) (
 		}
 	case arrayForm:
 		return e.array(dst, t, s, v)
-	case hstoreForm:
-		return e.escaped(dst, s, v, e.hstore)
-	case geometryForm:
-		return e.escaped(dst, s, v, e.geometry)
-	case pointForm:
-		return e.escaped(dst, s, v, e.point)
 	}
-	text, err := e.characters(t, s, v)
+	text, err := e.literal(t, s, v)
 	if err != nil {
 		return dst, err
 	}
 	return appendEscaped(dst, text, e.strip)
 }
 
-// escaped appends the text that literal makes of v.
-func (e *encoder) escaped(dst []byte, s *record.Schema, v *record.Value, literal func(*record.Schema, *record.Value) ([]byte, error)) ([]byte, error) {
-	text, err := literal(s, v)
-	if err != nil {
-		return dst, err
+// literal is the text of what is written as PostgreSQL reads it from a literal.
+func (e *encoder) literal(t *typ, s *record.Schema, v *record.Value) ([]byte, error) {
+	switch t.form {
+	case hstoreForm:
+		return e.hstore(s, v)
+	case geometryForm:
+		return e.geometry(s, v)
+	case pointForm:
+		return e.point(s, v)
 	}
-	return appendEscaped(dst, text, e.strip)
+	return e.characters(t, s, v)
 }
 
 func integer(t *typ, s *record.Schema, v *record.Value, low, high int64) (int64, error) {
