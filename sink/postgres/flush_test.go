@@ -109,11 +109,14 @@ func TestPositionThatIsNotTheRangesIsRefused(t *testing.T) {
 	g.want("SELECT count(*) FROM orders", `{"count": 1}`)
 }
 
+// theCommit is the whole statement: that of the beginning reads "read committed".
+const theCommit = "commit\x00"
+
 // TestLostConnection cuts the connection before the server gets a statement, and after it has
 // answered, at every step of a flush. Each flush must still happen exactly once.
 func TestLostConnection(t *testing.T) {
 	for _, mode := range []string{"append", "upsert"} {
-		for _, statement := range []string{"begin", "UPDATE \"_connectd_offsets\"", "COPY", "INSERT INTO \"orders\"", "commit"} {
+		for _, statement := range []string{"begin", "UPDATE \"_connectd_offsets\"", "COPY", "INSERT INTO \"orders\"", theCommit} {
 			for _, answered := range []bool{false, true} {
 				if mode == "append" && strings.HasPrefix(statement, "INSERT") {
 					continue
