@@ -16,6 +16,7 @@ import (
 type address struct {
 	addr   string // host:port
 	host   string
+	sni    string // the name in the server's certificate
 	tls    bool
 	native bool
 }
@@ -61,7 +62,40 @@ func (c *Config) address() (address, error) {
 	s.native = protocol == "native" || protocol == "auto" && (port == 9000 || port == 9440)
 	s.tls = ssl == "true" || ssl == "auto" && (port == 8443 || port == 9440)
 	s.addr = net.JoinHostPort(s.host, strconv.Itoa(port))
+	if s.sni = c.SNI; s.sni == "" {
+		s.sni = s.host
+	}
 	return s, nil
+}
+
+// validateWay checks what is between us and the server.
+func (c *Config) validateWay(r *config.Report, at address) {
+	if c.SNI != "" && !at.tls {
+		r.Errorf("ssl_socket_sni", "has no effect without TLS; write ssl: true, or remove it")
+	}
+	switch c.ProxyType = strings.ToLower(c.ProxyType); c.ProxyType {
+	case "ignore", "direct":
+		if c.ProxyHost != "" || c.ProxyPort != 0 {
+			r.Errorf("proxyType", "is %s, so proxyHost and proxyPort have no effect; write proxyType: http, or remove them", c.ProxyType)
+		}
+	case "http":
+		if at.native {
+			r.Errorf("proxyType", "is for HTTP, and %s speaks the native protocol; write port: 8443 or 8123 and protocol: http", at.addr)
+		}
+		if c.ProxyHost == "" || c.ProxyPort < 1 || c.ProxyPort > 65535 {
+			r.Errorf("proxyType", "is http, and proxyHost and proxyPort do not name the proxy; write both")
+		}
+	default:
+		r.Errorf("proxyType", "%q is not a kind of proxy; write http, direct or ignore", c.ProxyType)
+	}
+}
+
+// proxy is the URL of the proxy, or nil.
+func (c *Config) proxy() *url.URL {
+	if c.ProxyType != "http" {
+		return nil
+	}
+	return &url.URL{Scheme: "http", Host: net.JoinHostPort(c.ProxyHost, strconv.Itoa(c.ProxyPort))}
 }
 
 // url is hostname as a URL with one of the schemes http, https and clickhouse. JDBC's drivers

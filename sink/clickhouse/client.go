@@ -60,12 +60,19 @@ func newClient(cfg *Config) (*client, error) {
 		MaxOpenConns:    maxConnections,
 		MaxIdleConns:    maxConnections,
 		ConnMaxLifetime: time.Hour,
+		HTTPProxyURL:    cfg.proxy(),
 		ClientInfo: clickhouse.ClientInfo{Products: []struct{ Name, Version string }{
 			{Name: clientName, Version: "1"},
 		}},
 	}
-	if cfg.Compress == "lz4" {
-		o.TransportFunc = func(t *http.Transport) (http.RoundTripper, error) { return compressing{t}, nil }
+	o.TransportFunc = func(t *http.Transport) (http.RoundTripper, error) {
+		if cfg.ProxyType == "direct" {
+			t.Proxy = nil
+		}
+		if cfg.Compress == "lz4" {
+			return compressing{t}, nil
+		}
+		return t, nil
 	}
 	if at.native {
 		o.Protocol = clickhouse.Native
@@ -150,7 +157,7 @@ func (a address) tlsConfig() *tls.Config {
 	if !a.tls {
 		return nil
 	}
-	return &tls.Config{ServerName: a.host, MinVersion: tls.VersionTLS12}
+	return &tls.Config{ServerName: a.sni, MinVersion: tls.VersionTLS12}
 }
 
 // dial opens the native connection for inserts.

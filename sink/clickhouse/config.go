@@ -21,8 +21,13 @@ type Config struct {
 	Username string        `yaml:"username" alias:"clickhouse.server.user" doc:"user to log in as"`
 	Password config.Secret `yaml:"password" alias:"clickhouse.server.password" doc:"password of the user"`
 	SSL      string        `yaml:"ssl" values:"auto,true,false" doc:"speak TLS; auto: on ports 8443 and 9440"`
+	SNI      string        `yaml:"ssl_socket_sni" alias:"ssl.socket.sni" doc:"name that the server is asked for, and that its certificate must have, when it is reached by another one; empty: hostname"`
 	Protocol string        `yaml:"protocol" values:"auto,http,native" doc:"protocol of the port; auto: native on ports 9000 and 9440, otherwise http"`
 	Compress string        `yaml:"compression" values:"lz4,none" doc:"compression of what is sent"`
+
+	ProxyType string `yaml:"proxyType" doc:"http: all goes through the HTTP proxy at proxyHost, with CONNECT where the server speaks TLS; direct: through none; ignore: as HTTP_PROXY, HTTPS_PROXY and NO_PROXY of the environment say"`
+	ProxyHost string `yaml:"proxyHost" doc:"host of the proxy"`
+	ProxyPort int    `yaml:"proxyPort" doc:"port of the proxy"`
 
 	TopicTables map[string]string `yaml:"topic2TableMap" alias:"clickhouse.topic2table.map" doc:"tables of single topics, as topic=table,topic2=table2; a topic may also be a regular expression, and $1 in its table what a group matches"`
 	Split       bool              `yaml:"enableDbTopicSplit" doc:"a topic of two parts, such as shop.orders, is table orders in database shop"`
@@ -80,6 +85,9 @@ type Config struct {
 	JDBC        string `yaml:"jdbcConnectionProperties" noeffect:"no JDBC driver is used; clickhouseSettings sets server settings"`
 	Reporting   bool   `yaml:"reportInsertedOffsets" noeffect:"only offsets of inserted records are ever committed"`
 	RowBinary   bool   `yaml:"bypassRowBinary" noeffect:"inserts are columnar and name their columns"`
+	CustomRows  bool   `yaml:"customInsertFormat" noeffect:"inserts are columnar; a converter that makes objects of the values, such as json, takes the place of texts in the server's formats"`
+	Format      string `yaml:"insertFormat" noeffect:"inserts are columnar; a converter that makes objects of the values, such as json, takes the place of texts in the server's formats"`
+	RawData     string `yaml:"store.raw.data" noeffect:"only the columns of the table are written"`
 	NoCheck     bool   `yaml:"bypassSchemaValidation" noeffect:"every value is checked against its column"`
 	NoCleanup   bool   `yaml:"bypassFieldCleanup" noeffect:"fields are never renamed"`
 	Retry       string `yaml:"auto.evolve.ddl.refresh.retries" noeffect:"columns are read again after every change"`
@@ -98,7 +106,7 @@ type Config struct {
 // Defaults are ClickHouse's own connector's, except that delivery is exactly once.
 func (c *Config) Defaults() {
 	*c = Config{
-		Port: 8443, Database: "default", Username: "default", SSL: "auto", Protocol: "auto", Compress: "lz4",
+		Port: 8443, Database: "default", Username: "default", SSL: "auto", Protocol: "auto", Compress: "lz4", ProxyType: "ignore",
 		TableFormat: "${topic}", SplitAt: ".",
 		Timeout: seconds(30 * time.Second), InsertTimeout: millis(4 * time.Minute), Retries: 3,
 		ExactlyOnce: true, ManageWindow: true, Expired: expiredFail,
@@ -125,10 +133,11 @@ var variable = regexp.MustCompile(`\$\{[^}]*\}?`)
 
 // Validate checks ranges and combinations.
 func (c *Config) Validate(r *config.Report) {
-	if _, err := c.address(); err != nil {
+	if at, err := c.address(); err != nil {
 		r.Errorf("hostname", "%v", err)
 	} else {
 		c.adopt(r)
+		c.validateWay(r, at)
 	}
 	for _, v := range variable.FindAllString(c.TableFormat, -1) {
 		if v != "${topic}" && v != "${schema}" && v != "${table}" {

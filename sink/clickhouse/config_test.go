@@ -92,8 +92,13 @@ func TestConfigProblems(t *testing.T) {
 
 func TestContradictions(t *testing.T) {
 	for want, pairs := range map[string][]string{
-		"contradicts out.of.range: clamp": {"auto.evolve.widen", "true", "out.of.range", "clamp"},
-		"write Replicated there":          {"auto.create.tables.replicated", "true", "clickhouse.table.engine", "MergeTree"},
+		"has no effect without TLS; write ssl: true": {"ssl.socket.sni", "name", "port", "8123"},
+		"is not a kind of proxy; write http":         {"proxyType", "SOCKS"},
+		"do not name the proxy; write both":          {"proxyType", "HTTP", "proxyHost", "p"},
+		"speaks the native protocol":                 {"proxyType", "HTTP", "proxyHost", "p", "proxyPort", "1", "port", "9000"},
+		"so proxyHost and proxyPort have no effect":  {"proxyHost", "p"},
+		"contradicts out.of.range: clamp":            {"auto.evolve.widen", "true", "out.of.range", "clamp"},
+		"write Replicated there":                     {"auto.create.tables.replicated", "true", "clickhouse.table.engine", "MergeTree"},
 	} {
 		if _, problems := decode(append(pairs, "hostname", "h")...); problems.Err() == nil || !strings.Contains(problems.Error(), want) {
 			t.Errorf("%v: got %v, want %q", pairs, problems, want)
@@ -107,19 +112,19 @@ func TestAddress(t *testing.T) {
 		port                int
 		want                address
 	}{
-		{"h", "auto", "auto", 8443, address{addr: "h:8443", host: "h", tls: true}},
-		{"h", "auto", "auto", 8123, address{addr: "h:8123", host: "h"}},
-		{"h", "auto", "auto", 9000, address{addr: "h:9000", host: "h", native: true}},
-		{"h", "auto", "auto", 9440, address{addr: "h:9440", host: "h", native: true, tls: true}},
-		{"h:1234", "true", "native", 8443, address{addr: "h:1234", host: "h", native: true, tls: true}},
-		{"http://h:80", "auto", "auto", 8443, address{addr: "h:80", host: "h"}},
-		{"https://h", "auto", "auto", 8443, address{addr: "h:8443", host: "h", tls: true}},
-		{"http://h", "auto", "auto", 8443, address{addr: "h:8123", host: "h"}},
-		{"clickhouse://h", "auto", "auto", 8443, address{addr: "h:9000", host: "h", native: true}},
-		{"clickhouse://h/db?secure=true", "auto", "auto", 8443, address{addr: "h:9440", host: "h", native: true, tls: true}},
-		{"jdbc:clickhouse://h:8123/db", "auto", "auto", 8443, address{addr: "h:8123", host: "h"}},
-		{"jdbc:ch://h/db?ssl=true", "auto", "auto", 8443, address{addr: "h:8443", host: "h", tls: true}},
-		{"jdbc:ch:https://h:443", "auto", "auto", 8443, address{addr: "h:443", host: "h", tls: true}},
+		{"h", "auto", "auto", 8443, address{addr: "h:8443", host: "h", sni: "h", tls: true}},
+		{"h", "auto", "auto", 8123, address{addr: "h:8123", host: "h", sni: "h"}},
+		{"h", "auto", "auto", 9000, address{addr: "h:9000", host: "h", sni: "h", native: true}},
+		{"h", "auto", "auto", 9440, address{addr: "h:9440", host: "h", sni: "h", native: true, tls: true}},
+		{"h:1234", "true", "native", 8443, address{addr: "h:1234", host: "h", sni: "h", native: true, tls: true}},
+		{"http://h:80", "auto", "auto", 8443, address{addr: "h:80", host: "h", sni: "h"}},
+		{"https://h", "auto", "auto", 8443, address{addr: "h:8443", host: "h", sni: "h", tls: true}},
+		{"http://h", "auto", "auto", 8443, address{addr: "h:8123", host: "h", sni: "h"}},
+		{"clickhouse://h", "auto", "auto", 8443, address{addr: "h:9000", host: "h", sni: "h", native: true}},
+		{"clickhouse://h/db?secure=true", "auto", "auto", 8443, address{addr: "h:9440", host: "h", sni: "h", native: true, tls: true}},
+		{"jdbc:clickhouse://h:8123/db", "auto", "auto", 8443, address{addr: "h:8123", host: "h", sni: "h"}},
+		{"jdbc:ch://h/db?ssl=true", "auto", "auto", 8443, address{addr: "h:8443", host: "h", sni: "h", tls: true}},
+		{"jdbc:ch:https://h:443", "auto", "auto", 8443, address{addr: "h:443", host: "h", sni: "h", tls: true}},
 	}
 	for _, c := range cases {
 		cfg := Config{Host: c.host, Port: c.port, SSL: c.ssl, Protocol: c.protocol}

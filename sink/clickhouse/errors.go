@@ -80,6 +80,9 @@ func (c *client) explain(doing string, err error) error {
 	case codeNoSuchColumn, codeReadAllData, codeUnknownTable, codeTooLargeString:
 		return fmt.Errorf("the table has changed, its columns are read again: %w", wrapped)
 	case 0:
+		if proxy := c.cfg.proxy(); proxy != nil {
+			return fmt.Errorf("%w; check hostname and port, and proxyHost and proxyPort, for the way is through %s", wrapped, proxy.Host)
+		}
 		if errors.As(err, new(net.Error)) {
 			return fmt.Errorf("%w; check hostname and port, and that ClickHouse runs there", wrapped)
 		}

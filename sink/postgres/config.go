@@ -65,6 +65,7 @@ type Config struct {
 	RetryBackoff  time.Duration `yaml:"retry.backoff.ms" alias:"flush.retry.delay.ms" doc:"pause before it is tried again"`
 	Offsets       string        `yaml:"offsets.storage" values:"target,kafka" doc:"where the position is kept: with the rows, in one transaction (exactly once), or in the consumer group only (at least once)"`
 	Recreated     string        `yaml:"on.topic.recreated" values:"fail,reset" doc:"what to do when a topic was deleted and created again, so that the stored offset is that of another one: stop, or read the new topic from its start"`
+	ExactlyOnce   bool          `yaml:"exactlyOnce" doc:"refuse to run where the role may not create the table of the offsets; otherwise that is a warning, and delivery at least once"`
 	OffsetsSchema string        `yaml:"offsets.schema" doc:"schema of the table _connectd_offsets; empty is the first one of the role's search_path"`
 
 	noEffect
@@ -130,6 +131,9 @@ func (c *Config) Validate(r *config.Report) {
 	}
 	if c.Text == "" {
 		r.Errorf("string.output.value.column.name", "is empty; write the name of a column, such as record_value")
+	}
+	if c.ExactlyOnce && c.Offsets == "kafka" {
+		r.Errorf("exactlyOnce", "contradicts offsets.storage: kafka, which is at least once; remove one of them")
 	}
 	c.validateKeys(r)
 	c.validateNames(r)

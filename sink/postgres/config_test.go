@@ -31,6 +31,7 @@ func TestConfigProblems(t *testing.T) {
 		{"style", url + "column.naming.strategy: kebab", `column.naming.strategy: "kebab" is not`},
 		{"precision", url + "timestamp.precision.mode: seconds", `timestamp.precision.mode: "seconds" is not`},
 		{"table types", url + "table.types: TABLE", "views are refused"},
+		{"exactly once in the group", url + "exactlyOnce: true\noffsets.storage: kafka", "exactlyOnce: contradicts offsets.storage: kafka"},
 		{"header names", url + "pk.mode: record_header", "pk.fields: is empty; with pk.mode record_header write the names of the headers"},
 		{"metadata alone", url + "metadata.columns.offset: at", "metadata.columns.offset: has no effect without metadata.columns; write metadata.columns: true"},
 		{"another database", url + "dialect.sqlserver.identity.insert: true", "the sink writes to PostgreSQL only"},

@@ -109,11 +109,14 @@ func TestPositionThatIsNotTheRangesIsRefused(t *testing.T) {
 	g.want("SELECT count(*) FROM orders", `{"count": 1}`)
 }
 
+// theCommit is the whole statement: that of the beginning reads "read committed".
+const theCommit = "commit\x00"
+
 // TestLostConnection cuts the connection before the server gets a statement, and after it has
 // answered, at every step of a flush. Each flush must still happen exactly once.
 func TestLostConnection(t *testing.T) {
 	for _, mode := range []string{"append", "upsert"} {
-		for _, statement := range []string{"begin", "UPDATE \"_connectd_offsets\"", "COPY", "INSERT INTO \"orders\"", "commit"} {
+		for _, statement := range []string{"begin", "UPDATE \"_connectd_offsets\"", "COPY", "INSERT INTO \"orders\"", theCommit} {
 			for _, answered := range []bool{false, true} {
 				if mode == "append" && strings.HasPrefix(statement, "INSERT") {
 					continue
@@ -347,7 +350,11 @@ func TestDuplicateInInsertMode(t *testing.T) {
 func TestWithoutRightToCreate(t *testing.T) {
 	g := newTarget(t)
 	g.exec("CREATE TABLE orders (id int PRIMARY KEY, name text)", "GRANT SELECT, INSERT, UPDATE, DELETE ON orders TO debezium")
-	p := g.open(g.sink(upsert + "connection.url: " + g.server.ReplicatorDSN(g.name)))
+	login := upsert + "connection.url: " + g.server.ReplicatorDSN(g.name)
+	if _, err := g.sink(login+"\nexactlyOnce: true").Open(t.Context(), record.Partition{Topic: testTopic}); !connect.IsPermanent(err) || !strings.Contains(err.Error(), "GRANT CREATE ON SCHEMA") {
+		t.Errorf("with exactlyOnce: got %v, want a permanent error with the GRANT", err)
+	}
+	p := g.open(g.sink(login))
 	if _, ok := p.w.(connect.Starter); ok {
 		t.Error("without an offsets table the writer must not be a Starter")
 	}

@@ -19,7 +19,7 @@ import (
 // that is bad only when all of them have been tried.
 const maxRejected = 1000
 
-// commitError is a refusal by what is checked at COMMIT.
+// commitError is an error of COMMIT itself: every statement before it was accepted.
 type commitError struct{ error }
 
 func (e commitError) Unwrap() error { return e.error }

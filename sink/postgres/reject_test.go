@@ -126,6 +126,33 @@ func TestRefusedAsOneStatement(t *testing.T) {
 	}
 }
 
+// TestLostConnectionAtTheCommitOfPieces: the position says whether the rows are there.
+func TestLostConnectionAtTheCommitOfPieces(t *testing.T) {
+	for _, answered := range []bool{false, true} {
+		g := newTarget(t)
+		g.exec("CREATE TABLE orders (id int, name text, _topic text, _partition int, _offset bigint)",
+			`CREATE FUNCTION few() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+				IF (SELECT count(*) FROM rows) > 3 THEN RAISE 'too many rows at once'; END IF; RETURN NULL; END $$`,
+			"CREATE TRIGGER few AFTER INSERT ON orders REFERENCING NEW TABLE AS rows EXECUTE FUNCTION few()")
+		c := startCutter(t, fmt.Sprintf("%s:%d", g.server.Host, g.server.Port))
+		p := g.open(g.sink(appendOnly + "connection.url: " + strings.Replace(g.server.DSN(g.name), fmt.Sprintf(":%d/", g.server.Port), fmt.Sprintf(":%d/", c.port()), 1)))
+		p.write(order(0, "a"), order(1, "b"), order(2, "c"), order(3, "d"))
+		c.arm(theCommit, answered)
+		if err := p.tryFlush(); err == nil || connect.IsPermanent(err) || !c.cut.Load() {
+			t.Fatalf("answered=%t, cut %t: got %v, want an error that has the range given again", answered, c.cut.Load(), err)
+		}
+		p.reopen()
+		if done := p.next == 4; done != answered {
+			t.Errorf("answered=%t: the position is %d", answered, p.next)
+		}
+		for p.next < 4 {
+			p.write(order(int(p.next), "again"))
+		}
+		p.flush()
+		g.want("SELECT array_agg(_offset ORDER BY _offset) FROM orders", `{"array_agg": [0, 1, 2, 3]}`)
+	}
+}
+
 // TestRefusedOnlyTogether: what passes one by one and never at COMMIT stops the task.
 func TestRefusedOnlyTogether(t *testing.T) {
 	g := newTarget(t)

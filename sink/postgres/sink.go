@@ -86,6 +86,10 @@ func (s *Sink) offsetsReady(ctx context.Context, c *conn) (bool, error) {
 	if !errors.As(err, &refused) || refused.Code != insufficientPrivilege {
 		return err == nil, s.explain("create the offsets table", err)
 	}
+	if s.cfg.ExactlyOnce {
+		return false, connect.Permanent(fmt.Errorf("create the offsets table %s: %w; exactlyOnce needs it: run GRANT CREATE ON SCHEMA … TO %s, or name another schema in offsets.schema",
+			s.offsetsTable(), &serverError{refused}, quote(c.Config().User)))
+	}
 	s.warn.Do(func() {
 		s.log.Warn("the role may not create the offsets table, so the position is kept in the consumer group only: "+s.risk(),
 			"table", s.offsetsTable().String(), "role", c.Config().User,
