@@ -129,42 +129,40 @@ func (r *reading) blockingPages() (n int64) {
 // TestBlockingSnapshotGoesOn kills the connector twice in a blocking snapshot with several readers,
 // while the table changes: rows move into ranges that are done and out of ranges that are not.
 func TestBlockingSnapshotGoesOn(t *testing.T) {
-	for _, threads := range []int{1, 2} {
-		t.Run(fmt.Sprint(threads, " threads"), func(t *testing.T) {
-			d := manyPages(t)
-			c := d.config(t, "table.include.list", "public.a", "snapshot.mode", "no_data", "snapshot.max.threads", fmt.Sprint(threads))
-			r := start(t, c, nil).streaming()
-			d.exec(t, "INSERT INTO a VALUES (0, 1, 'before', NULL)")
-			r.must("execute-snapshot", `{"type":"blocking","data-collections":["public.a"]}`)
-			r.until("readers", func() bool {
-				return d.query(t, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'COPY%a%'") == fmt.Sprint(threads)
-			})
-			r.until("two ranges", func() bool { return r.blockingPages() >= 2000 })
-			r.abandon()
-			all := r.records
-			d.exec(t, "DELETE FROM a WHERE id BETWEEN 100 AND 4000 AND id % 3 = 1", "VACUUM a",
-				"UPDATE a SET n = 1 WHERE id % 50 = 0 AND id > 4000", "UPDATE a SET n = 2 WHERE id IN (10, 19990)",
-				"INSERT INTO a SELECT g, 3, 'new', NULL FROM generate_series(30001, 30100) g", "DELETE FROM a WHERE id = 19999")
-			r = start(t, c, r.offset)
-			r.until("four ranges", func() bool { return r.blockingPages() >= 4000 })
-			r.abandon()
-			all = append(all, r.records...)
-			d.exec(t, "UPDATE a SET n = 4 WHERE id % 200 = 0", "DELETE FROM a WHERE id = 30001", "INSERT INTO a VALUES (30001, 5, 'again', NULL)")
-			r = start(t, c, r.offset)
-			r.until("the end of the snapshot", func() bool { return len(r.demand().Blocking) == 0 })
-			d.exec(t, "INSERT INTO a VALUES (99999, 6, 'end', NULL)")
-			r.until("the end", func() bool {
-				return len(r.records) > 0 && strings.Contains(r.records[len(r.records)-1].value, `"pad":"end"`)
-			})
-			all = append(all, r.records...)
-			wantState(t, stateOf(t, all), d.state(t))
-			if n := reads(all); n > 20000+2*(threads+1)*20000/7 {
-				t.Errorf("%d rows were read in all; what was read before was read again", n)
-			}
-			if marks := strings.Join(snapshotMarks(r.records), " "); strings.Count(marks, "}last") != 1 {
-				t.Error("no row is marked as the last")
-			}
-		})
+	const threads = 2
+	t.Parallel()
+	d := manyPages(t)
+	c := d.config(t, "table.include.list", "public.a", "snapshot.mode", "no_data", "snapshot.max.threads", fmt.Sprint(threads))
+	r := start(t, c, nil).streaming()
+	d.exec(t, "INSERT INTO a VALUES (0, 1, 'before', NULL)")
+	r.must("execute-snapshot", `{"type":"blocking","data-collections":["public.a"]}`)
+	r.until("readers", func() bool {
+		return d.query(t, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'COPY%a%'") == fmt.Sprint(threads)
+	})
+	r.until("two ranges", func() bool { return r.blockingPages() >= 2000 })
+	r.abandon()
+	all := r.records
+	d.exec(t, "DELETE FROM a WHERE id BETWEEN 100 AND 4000 AND id % 3 = 1", "VACUUM a",
+		"UPDATE a SET n = 1 WHERE id % 50 = 0 AND id > 4000", "UPDATE a SET n = 2 WHERE id IN (10, 19990)",
+		"INSERT INTO a SELECT g, 3, 'new', NULL FROM generate_series(30001, 30100) g", "DELETE FROM a WHERE id = 19999")
+	r = start(t, c, r.offset)
+	r.until("four ranges", func() bool { return r.blockingPages() >= 4000 })
+	r.abandon()
+	all = append(all, r.records...)
+	d.exec(t, "UPDATE a SET n = 4 WHERE id % 200 = 0", "DELETE FROM a WHERE id = 30001", "INSERT INTO a VALUES (30001, 5, 'again', NULL)")
+	r = start(t, c, r.offset)
+	r.until("the end of the snapshot", func() bool { return len(r.demand().Blocking) == 0 })
+	d.exec(t, "INSERT INTO a VALUES (99999, 6, 'end', NULL)")
+	r.until("the end", func() bool {
+		return len(r.records) > 0 && strings.Contains(r.records[len(r.records)-1].value, `"pad":"end"`)
+	})
+	all = append(all, r.records...)
+	wantState(t, stateOf(t, all), d.state(t))
+	if n := reads(all); n > 20000+2*(threads+1)*20000/7 {
+		t.Errorf("%d rows were read in all; what was read before was read again", n)
+	}
+	if marks := strings.Join(snapshotMarks(r.records), " "); strings.Count(marks, "}last") != 1 {
+		t.Error("no row is marked as the last")
 	}
 }
 
@@ -215,4 +213,34 @@ func TestBlockingSnapshotFails(t *testing.T) {
 	}
 	d.exec(t, "INSERT INTO b VALUES (4)")
 	r.until("the stream", func() bool { return len(places(r.records, "production.public.b")) == 4 })
+}
+
+// TestBlockingSnapshotUnderLoad takes a blocking snapshot while writers change the table, with a crash
+// in the middle, and compares what a reader of the topic has with the table.
+func TestBlockingSnapshotUnderLoad(t *testing.T) {
+	const keys = 8000
+	d := newDatabase(t, "CREATE SEQUENCE seq", "CREATE TABLE a (id bigint PRIMARY KEY, n bigint, big text)", "ALTER TABLE a ALTER big SET STORAGE EXTERNAL",
+		fmt.Sprintf("INSERT INTO a SELECT i, nextval('seq'), repeat(md5(i::text), 90) FROM generate_series(0, %d) i", keys-1)).publish(t, "a")
+	c := d.config(t, "table.include.list", "public.a", "snapshot.mode", "no_data", "snapshot.max.threads", "2", "max.batch.size", "64", "skipped.operations", "t")
+	r := start(t, c, nil).streaming()
+	w := startWriters(t, d, 3, keys)
+	r.must("execute-snapshot", `{"type":"blocking","data-collections":["public.a"]}`)
+	r.until("a range", func() bool { return r.blockingPages() > 0 })
+	r.abandon()
+	all := r.records
+	r = start(t, c, r.offset)
+	r.until("the end of the snapshot", func() bool { return len(r.demand().Blocking) == 0 })
+	w.end()
+	d.exec(t, "INSERT INTO a VALUES (-1, 0, '')")
+	r.until("the last change", func() bool { return len(r.records) > 0 && strings.Contains(r.records[len(r.records)-1].key, `-1`) })
+	got, want := replay(t, append(all, r.records...)), d.inTable(t)
+	for id, row := range want {
+		if got[id] != row {
+			t.Errorf("row %d is %.60v, want %.60v", id, got[id], row)
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("%d rows, want %d", len(got), len(want))
+	}
+	t.Logf("%d changes, %d records, %d rows read, %d rows", w.count.Load(), len(all)+len(r.records), reads(all)+reads(r.records), len(want))
 }

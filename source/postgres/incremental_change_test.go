@@ -10,6 +10,7 @@ import (
 // TestIncrementalChange changes a table, or what is published of it, while it is read: it is read on
 // as it is then, or its snapshot ends with a word of why, and the other tables are read.
 func TestIncrementalChange(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name       string
 		statements []string
