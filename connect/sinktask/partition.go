@@ -55,8 +55,9 @@ type partition struct {
 	intent      *intent         // the flush that is under way, perhaps since an earlier life
 	refused     map[int64]error // records of the range that the target has refused
 	tally       rangeTally
-	letters     []kafka.Message
-	lettered    map[int64]bool // records of the range whose letters are durable, perhaps since an earlier try
+	leaving     []int64         // records that this try leaves out
+	letters     []kafka.Message // theirs
+	left        map[int64]bool  // records that every try of the range leaves out: their letters are durable
 
 	linger, settle *time.Timer
 	backoff        task.Backoff
@@ -217,7 +218,7 @@ func (p *partition) fenced(ctx context.Context, cause error) {
 // rewind drops what was taken and not flushed, and reads on from offset; not at all from nowhere.
 func (p *partition) rewind(offset int64) {
 	p.next = offset
-	p.tally, p.letters, p.asked = rangeTally{}, nil, false
+	p.tally, p.leaving, p.letters, p.asked = rangeTally{}, nil, nil, false
 	p.times.Reset()
 	p.linger.Stop()
 	p.task.budget.give(p, p.inbox.rewind(offset))

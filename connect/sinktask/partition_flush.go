@@ -55,22 +55,23 @@ func (p *partition) flush(ctx context.Context) error {
 	return nil
 }
 
-// sendLetters makes the dead letters durable.
+// sendLetters makes the dead letters durable. What is left out now stays so, however often the range
+// is tried: somebody may widen a column meanwhile, and the record would be a letter and a row, in a
+// range that is another one than the target perhaps has already.
 func (p *partition) sendLetters(ctx context.Context) error {
-	if len(p.letters) == 0 {
-		return nil
+	if len(p.letters) > 0 {
+		if err := p.task.letters.send(ctx, p.letters); err != nil {
+			return fmt.Errorf("write dead letters: %w", err)
+		}
+		fault.Point("sink.letters")
 	}
-	if err := p.task.letters.send(ctx, p.letters); err != nil {
-		return fmt.Errorf("write dead letters: %w", err)
+	if p.left == nil && len(p.leaving) > 0 {
+		p.left = map[int64]bool{}
 	}
-	fault.Point("sink.letters")
-	if p.lettered == nil {
-		p.lettered = map[int64]bool{}
+	for _, offset := range p.leaving {
+		p.left[offset] = true
 	}
-	for i := range p.letters {
-		p.lettered[p.letters[i].Offset] = true
-	}
-	p.letters = nil
+	p.leaving, p.letters = p.leaving[:0], nil
 	return nil
 }
 
@@ -119,7 +120,7 @@ func (p *partition) flushed(end int64) {
 	p.tally, p.asked = rangeTally{}, false
 	p.times.Reset()
 	clear(p.refused)
-	clear(p.lettered)
+	clear(p.left)
 	if !p.failing.IsZero() {
 		p.failing = time.Time{}
 		p.backoff.Reset()

@@ -135,6 +135,11 @@ func (p *partition) take(ctx context.Context, msgs []kafka.Message) (taken int, 
 	keyHint, valueHint := p.task.schemas.Hints(p.id.Topic)
 	for i := range msgs {
 		m := &msgs[i]
+		if p.left[m.Offset] {
+			p.tally.consume(m)
+			p.countLeft()
+			continue
+		}
 		if cause, ok := p.refused[m.Offset]; ok {
 			p.tally.consume(m)
 			if err := p.leaveOut(m, &connector.Failure{Stage: connector.StagePut, Class: p.task.policy.Class, Err: cause}); err != nil {
@@ -294,13 +299,10 @@ func (p *partition) leaveOut(m *kafka.Message, f *connector.Failure) error {
 	if !policy.TolerateAll {
 		return connect.Permanent(err)
 	}
-	p.tally.Failed++
 	policy.Log(p.log, err, f)
+	p.countLeft()
+	p.leaving = append(p.leaving, m.Offset)
 	if p.task.letters == nil {
-		return nil
-	}
-	p.tally.DeadLettered++
-	if p.lettered[m.Offset] {
 		return nil
 	}
 	p.letters = append(p.letters, policy.Letter(deadletter.Letter{
@@ -308,4 +310,12 @@ func (p *partition) leaveOut(m *kafka.Message, f *connector.Failure) error {
 		Origin: deadletter.Place{Partition: p.id, Offset: m.Offset},
 	}, f))
 	return nil
+}
+
+// countLeft counts a record that is left out.
+func (p *partition) countLeft() {
+	p.tally.Failed++
+	if p.task.letters != nil {
+		p.tally.DeadLettered++
+	}
 }

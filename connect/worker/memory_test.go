@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"connectd/connect"
@@ -24,6 +25,8 @@ type memory struct {
 	open     int
 	opened   int           // writers, ever
 	refusing int           // so many flushes fail
+	grows    bool          // it has, once a flush has failed
+	grown    atomic.Bool   // it has room for what it had none for
 	fencing  int           // so many flushes find another owner
 	blocked  chan struct{} // flushes wait until it is closed; nil for none
 }
@@ -106,7 +109,7 @@ func (w *memoryWriter) Write(_ context.Context, b *record.Batch) error {
 	for i := range b.Records {
 		r := &b.Records[i]
 		switch {
-		case r.Offset == w.c.Reject:
+		case r.Offset == w.c.Reject && !w.c.store.grown.Load():
 			b.Fail(i, errors.New("no room for this one"))
 			continue
 		case r.Offset == w.c.Lose:
@@ -145,6 +148,7 @@ func (w *memoryWriter) Flush(ctx context.Context, r record.Range) error {
 	defer m.mu.Unlock()
 	if m.refusing > 0 {
 		m.refusing--
+		m.grown.Store(m.grows)
 		return errors.New("target is away")
 	}
 	if m.fencing > 0 {

@@ -66,6 +66,21 @@ func TestSinkFailedRecord(t *testing.T) {
 			t.Errorf("dead-lettered %d, written %d; want 2, 18", s.DeadLettered, s.Written)
 		}
 	})
+	t.Run("stays left out when the target could take it by now", func(t *testing.T) {
+		for _, dead := range []string{"", "dead"} {
+			k := testKafka(t)
+			fill(t, k, "numbers", 1, 0, 20)
+			store := newMemory()
+			store.refusing, store.grows = 1, true
+			w := testWorker(t, k)
+			w.Add(load(t, testPlugins(nil, store), "to-memory", sinkOf("reject", "5", "errors.retry.delay.max.ms", "1", "errors.tolerance", "all", "errors.deadletterqueue.topic.name", dead)))
+			start(t, w)
+			until(t, "the rows", func() bool { return taskState(w).Read == 20 })
+			if s := taskState(w); store.count() != 19 || s.Written != 19 || s.Failed != 1 {
+				t.Errorf("%d rows, written %d, failed %d; want 19, 19, 1", store.count(), s.Written, s.Failed)
+			}
+		}
+	})
 	t.Run("dead letter", func(t *testing.T) {
 		k := testKafka(t)
 		fill(t, k, "numbers", 1, 0, 20)
