@@ -12,6 +12,7 @@ dir=${CONNECTD_SERVERS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/connectd}
 # ---- what is where (package testenv looks at the same places) ----
 
 postgres15_debian=/usr/lib/postgresql/15/bin
+postgis=/usr/share/postgresql/15/extension/postgis.control # of Debian's PostgreSQL only
 for major in 13 14 15 16 17 18; do
   version=POSTGRES_$major
   declare "postgres$major=$dir/postgresql-${!version}"
@@ -46,7 +47,15 @@ wanted() { # wanted THING: was it asked for, and is it missing?
   [[ " ${things[*]} " == *" $1 "* ]] && missing "$1"
 }
 
+has() { command -v "$1" >/dev/null; }
+can_apt() { has apt-get && { ((EUID == 0)) || has sudo; }; }
+offers() { can_apt && [[ -n $(apt-cache show "$1" 2>/dev/null) ]]; } # offers PACKAGE
+lacks_postgis() {
+  [[ " ${things[*]} " == *" postgres15 "* && -x $postgres15_debian/postgres && ! -e $postgis ]] && can_apt
+}
+
 todo=0
+if lacks_postgis; then todo=1; fi
 for thing in "${things[@]}"; do
   if missing "$thing"; then todo=1; fi
 done
@@ -62,10 +71,11 @@ trap 'rm -rf "$part"' EXIT
 
 packages=()
 need() { packages+=("$1"); }
-has() { command -v "$1" >/dev/null; }
-can_apt() { has apt-get && { ((EUID == 0)) || has sudo; }; }
-if wanted postgres15 && can_apt && [[ -n $(apt-cache show postgresql-15 2>/dev/null) ]]; then
+if wanted postgres15 && offers postgresql-15; then
   need postgresql-15 # elsewhere it comes from Maven, as the others do
+  if offers postgresql-15-postgis-3; then need postgresql-15-postgis-3; fi
+elif lacks_postgis && offers postgresql-15-postgis-3; then
+  need postgresql-15-postgis-3
 fi
 wanted_postgres() { # is any of them still to be installed?
   local thing

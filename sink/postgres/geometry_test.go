@@ -111,8 +111,8 @@ func TestPoint(t *testing.T) {
 	}
 }
 
-// TestPostGIS needs the extension, which scripts/install-servers.sh does not install: on Debian it is
-// postgresql-15-postgis-3.
+// TestPostGIS needs the extension, which scripts/install-servers.sh installs where PostgreSQL comes
+// from Debian.
 func TestPostGIS(t *testing.T) {
 	g := newTarget(t)
 	if g.rows("SELECT FROM pg_available_extensions WHERE name = 'postgis'") == "" {
