@@ -233,7 +233,7 @@ func TestBlockingSnapshotUnderLoad(t *testing.T) {
 	w.end()
 	d.exec(t, "INSERT INTO a VALUES (-1, 0, '')")
 	r.until("the last change", func() bool { return len(r.records) > 0 && strings.Contains(r.records[len(r.records)-1].key, `-1`) })
-	got, want := replay(t, append(all, r.records...)), d.inTable(t)
+	got, want := replay(t, append(all, r.records...), false), d.inTable(t)
 	for id, row := range want {
 		if got[id] != row {
 			t.Errorf("row %d is %.60v, want %.60v", id, got[id], row)

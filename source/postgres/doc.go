@@ -8,6 +8,8 @@
 // and its source block (envelope.go), and position.go says from where to go on once the batch is
 // durable. status.go tells PostgreSQL which WAL is not needed any more. Large transactions that the
 // server sends while they are open wait in a spool (streamed.go, spool.go) and then go the same way.
+// A backlog is read by SQL before the stream (catchup.go, peek.go); attend.go does what does not wait
+// for its end.
 //
 // mismatch.go decides where to begin when slot and stored offset do not fit, guard.go watches what
 // the slot keeps on the server's disk, doctor.go examines a database, and migrate.go moves a position
@@ -19,6 +21,6 @@
 //
 // Beside the stream, signals.go takes what is asked for (signal.go, channels.go) and demand.go
 // keeps it in the stored position; incremental.go and window.go give the rows that chunk_reader.go
-// has read their places in the stream, blocking.go lets the stream wait, and new_tables.go finds
-// tables that join later. notification.go tells of it.
+// has read their places in the stream, blocking.go lets the stream wait while the readers of the
+// first snapshot read, and new_tables.go finds tables that join later. notification.go tells of it.
 package postgres
