@@ -70,7 +70,8 @@ func TestPublicationRestrictsOnDemand(t *testing.T) {
 				"CREATE PUBLICATION dbz_publication FOR TABLE a (id, v) WHERE (id < 8 AND v <> 'odd')", "ALTER TABLE a REPLICA IDENTITY FULL", "ALTER PUBLICATION dbz_publication SET (publish = 'insert')")
 			r := start(t, d.config(t, "table.include.list", "public.a", "snapshot.mode", "no_data"), nil).streaming()
 			r.must("execute-snapshot", `{"type":"`+kind+`","data-collections":["public.a"]}`)
-			wantOps(t, r.next(3), `r public.a {"id":2}`, `r public.a {"id":4}`, `r public.a {"id":6}`)
+			r.until("the rows", func() bool { return len(r.records) >= 3 }) // some may have come before the answer
+			wantOps(t, r.records, `r public.a {"id":2}`, `r public.a {"id":4}`, `r public.a {"id":6}`)
 			d.exec(t, "INSERT INTO a VALUES (0, 'even', 's')")
 			wantOps(t, r.next(1), `c public.a {"id":0}`)
 			for _, record := range r.records {
