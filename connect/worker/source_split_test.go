@@ -257,7 +257,8 @@ func TestSplitCrash(t *testing.T) {
 func TestSplitTakeover(t *testing.T) {
 	eachKafka(t, func(t *testing.T, k kafka.Settings, prefix string) {
 		topic := prefix + "numbers"
-		settings := lanesSettings(topic, 3, 800, "name", prefix+"child", "exactly.once.support", "required", "pace.ms", "4")
+		// So many that no task has sent all of its own before it is stopped: it would not notice.
+		settings := lanesSettings(topic, 3, 3000, "name", prefix+"child", "exactly.once.support", "required", "pace.ms", "4")
 		zombie := run(t, k, settings, "")
 		seen := follow(t, k, topic)
 		seen.until("work", 300)
@@ -267,9 +268,9 @@ func TestSplitTakeover(t *testing.T) {
 		seen.until("the owner's work", len(seen.values)+300)
 		zombie.signal(t, syscall.SIGCONT)
 		until(t, "all three of its tasks to notice", func() bool { return strings.Count(zombie.output.String(), "fenced") >= 3 })
-		seen.until("the end", 2400)
+		seen.until("the end", 9000)
 		owner.stop(t)
 		zombie.stop(t)
-		wantLanes(t, readCommitted(t, k, topic), 800, "a", "b", "c")
+		wantLanes(t, readCommitted(t, k, topic), 3000, "a", "b", "c")
 	})
 }

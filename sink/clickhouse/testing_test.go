@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 
 	"connectd/config"
@@ -175,15 +176,11 @@ func tombstone(s *record.Schema, key record.Value) record.Record {
 	return record.Record{Key: record.Datum{Schema: keySchema(s), Value: record.OfStruct([]record.Value{key})}}
 }
 
-var keySchemas = map[*record.Schema]*record.Schema{}
+var keySchemas sync.Map // of a value's *record.Schema: that of its key, always the same one
 
 func keySchema(s *record.Schema) *record.Schema {
-	k, ok := keySchemas[s]
-	if !ok {
-		k = &record.Schema{Type: record.StructType, Fields: s.Fields[:1]}
-		keySchemas[s] = k
-	}
-	return k
+	k, _ := keySchemas.LoadOrStore(s, &record.Schema{Type: record.StructType, Fields: s.Fields[:1]})
+	return k.(*record.Schema)
 }
 
 // id is the n-th range id.
