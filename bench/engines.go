@@ -39,7 +39,7 @@ func startEngines(ctx context.Context) (_ *engines, err error) {
 		return err
 	})
 	g.Go(func() (err error) {
-		e.kafka, err = testenv.StartKafka(ctx, "", testenv.KafkaOptions{})
+		e.kafka, err = testenv.StartKafka(ctx, "", testenv.KafkaOptions{Heap: "1g"})
 		return err
 	})
 	g.Go(func() (err error) {

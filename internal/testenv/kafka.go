@@ -1,6 +1,7 @@
 package testenv
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -22,6 +23,7 @@ var kafkaLog4j []byte
 type KafkaOptions struct {
 	Port       int               // 0: a free one
 	Properties map[string]string // server.properties, on top of the usual ones
+	Heap       string            // "": little, as tests need; "1g" is what Kafka's own scripts give
 }
 
 // Kafka is one Apache Kafka broker that is its own controller (KRaft). It does not create
@@ -56,7 +58,7 @@ func StartKafka(ctx context.Context, dir string, o KafkaOptions) (*Kafka, error)
 		dir:    dir,
 		orphan: "KILL",
 		args: []string{
-			"java", "-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-Xshare:auto", "-XX:-UsePerfData",
+			"java", "-Xmx" + cmp.Or(o.Heap, "512m"), "-Xms" + cmp.Or(o.Heap, "128m"), "-XX:+UseSerialGC", "-Xshare:auto", "-XX:-UsePerfData",
 			"-Dlog4j2.configurationFile=" + log4j, "-Dlog4j2.disableJmx=true",
 			"-cp", filepath.Join(home, "libs", "*"), "kafka.Kafka", properties,
 		},

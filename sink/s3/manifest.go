@@ -33,7 +33,9 @@ func (w *writer) manifest(r record.Range, objects []*object) *object {
 		rows += o.rows
 	}
 	text, _ := json.Marshal(m) // texts and numbers
+	body := &buffer{}
+	_, _ = body.Write(text)
 	d := w.sink.cfg.Delim
 	key := w.keys.manifests() + r.Partition.Topic + d + strconv.Itoa(int(r.Partition.ID)) + d + fmt.Sprintf("%s-%s.json", w.keys.offset(r.Start), w.keys.offset(r.End))
-	return &object{key: key, body: &buffer{tail: text}, size: int64(len(text)), contentType: "application/json", first: r.Start, last: r.End - 1, rows: rows, r: r}
+	return &object{key: key, body: body, size: int64(len(text)), contentType: "application/json", first: r.Start, last: r.End - 1, rows: rows, r: r}
 }

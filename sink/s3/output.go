@@ -74,7 +74,7 @@ type spilling struct{ *buffer }
 
 func (s spilling) Write(p []byte) (int, error) {
 	_, _ = s.buffer.Write(p)
-	if len(s.tail) > bodyMemory {
+	if s.inMemory() > bodyMemory {
 		if err := s.spill(); err != nil {
 			return 0, err
 		}
@@ -91,7 +91,7 @@ func (o *output) size() int64 {
 }
 
 // held is the memory that o uses.
-func (o *output) held() int { return cap(o.raw.tail) + cap(o.body.tail) }
+func (o *output) held() int { return o.raw.held() + o.body.held() }
 
 // spill moves to disk what o holds in memory.
 func (o *output) spill() error {

@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -24,8 +24,8 @@ type Sink struct {
 
 	aiven       bool // named by the class of Aiven's connector
 	compressors *format.Compressors
-	writers     atomic.Int32 // that are open
-	converting  sync.Mutex   // see convert
+	writers     atomic.Int32  // that are open
+	converting  chan struct{} // see convert
 }
 
 // New builds the client; nothing is sent yet. Aiven's class means Aiven's names of objects.
@@ -38,7 +38,8 @@ func New(c *Config, e connect.Env) (connect.Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Sink{cfg: c, log: e.Log, client: client, aiven: aiven, compressors: format.NewCompressors(&c.Config)}, nil
+	return &Sink{cfg: c, log: e.Log, client: client, aiven: aiven, compressors: format.NewCompressors(&c.Config),
+		converting: make(chan struct{}, min(runtime.GOMAXPROCS(0), mostConverting))}, nil
 }
 
 // Check looks whether the bucket is there and may be used.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 )
 
 // spool holds what one partition's open files can not keep in memory, in blocks that belong to one
@@ -59,51 +60,114 @@ func (s *spool) close() error {
 }
 
 // buffer is a run of bytes that is written at its end and read anywhere: its last part is in memory,
-// what is before that in the spool.
+// what is before that in the spool. Both have blocks of one size, so that nothing is copied when more
+// comes.
 type buffer struct {
 	spool  *spool
-	blocks []int64
-	stored int64 // bytes in blocks
-	tail   []byte
+	blocks []int64 // in the spool
+	stored int64   // bytes in them
+	memory [][]byte
 }
 
-func (b *buffer) size() int64 { return b.stored + int64(len(b.tail)) }
+// memoryBlocks are those that no buffer uses.
+var memoryBlocks = sync.Pool{New: func() any { return new([blockSize]byte) }}
+
+func (b *buffer) size() int64 { return b.stored + int64(b.inMemory()) }
+
+func (b *buffer) inMemory() int {
+	n := len(b.memory)
+	if n == 0 {
+		return 0
+	}
+	return (n-1)*blockSize + len(b.memory[n-1])
+}
+
+// held is the memory that b uses.
+func (b *buffer) held() int {
+	n := len(b.memory)
+	if n == 0 {
+		return 0
+	}
+	return (n-1)*blockSize + cap(b.memory[n-1])
+}
 
 // Write appends to the part in memory.
 func (b *buffer) Write(p []byte) (int, error) {
-	b.tail = append(b.tail, p...)
+	for left := p; len(left) > 0; {
+		last := b.roomFor(len(left))
+		part := left[:min(len(left), cap(*last)-len(*last))]
+		*last = append(*last, part...)
+		left = left[len(part):]
+	}
 	return len(p), nil
+}
+
+// roomFor is the block to write the next of n bytes to. The first one grows to its size: most of
+// thousands of buffers have little.
+func (b *buffer) roomFor(n int) *[]byte {
+	const least = 512
+	i := len(b.memory) - 1
+	switch {
+	case i < 0:
+		i = 0
+		b.memory = append(b.memory, make([]byte, 0, min(blockSize, max(least, n))))
+	case len(b.memory[i]) < cap(b.memory[i]):
+	case cap(b.memory[i]) < blockSize:
+		full := b.memory[i]
+		b.memory[i] = append(make([]byte, 0, min(blockSize, max(2*cap(full), cap(full)+n))), full...)
+	default:
+		i++
+		b.memory = append(b.memory, memoryBlocks.Get().(*[blockSize]byte)[:0])
+	}
+	return &b.memory[i]
 }
 
 // spill moves what is in memory to the spool.
 func (b *buffer) spill() error {
-	for left := b.tail; len(left) > 0; {
-		at := b.stored % blockSize
-		if at == 0 {
-			block, err := b.spool.take()
-			if err != nil {
-				return err
+	for _, left := range b.memory {
+		for len(left) > 0 {
+			at := b.stored % blockSize
+			if at == 0 {
+				block, err := b.spool.take()
+				if err != nil {
+					return err
+				}
+				b.blocks = append(b.blocks, block)
 			}
-			b.blocks = append(b.blocks, block)
+			part := left[:min(len(left), int(blockSize-at))]
+			if _, err := b.spool.file.WriteAt(part, b.blocks[len(b.blocks)-1]*blockSize+at); err != nil {
+				return fmt.Errorf("spool open files to disk (s3.spool.dir): %w", err)
+			}
+			b.stored += int64(len(part))
+			left = left[len(part):]
 		}
-		part := left[:min(len(left), int(blockSize-at))]
-		if _, err := b.spool.file.WriteAt(part, b.blocks[len(b.blocks)-1]*blockSize+at); err != nil {
-			return fmt.Errorf("spool open files to disk (s3.spool.dir): %w", err)
-		}
-		b.stored += int64(len(part))
-		left = left[len(part):]
 	}
-	b.tail = nil
+	b.forget(0)
 	return nil
+}
+
+// forget gives the memory from a block on back.
+func (b *buffer) forget(from int) {
+	for i := from; i < len(b.memory); i++ {
+		if cap(b.memory[i]) == blockSize {
+			memoryBlocks.Put((*[blockSize]byte)(b.memory[i][:blockSize]))
+		}
+		b.memory[i] = nil
+	}
+	b.memory = b.memory[:min(from, len(b.memory))]
 }
 
 // ReadAt reads from offset on, as io.ReaderAt.
 func (b *buffer) ReadAt(p []byte, offset int64) (n int, err error) {
 	for n < len(p) {
 		at := offset + int64(n)
+		if at >= b.size() {
+			return n, io.EOF
+		}
 		if at >= b.stored {
-			n += copy(p[n:], b.tail[min(at-b.stored, int64(len(b.tail))):])
-			break
+			at -= b.stored
+			n += copy(p[n:], b.memory[at/blockSize][at%blockSize:])
+			continue
 		}
 		block, in := b.blocks[at/blockSize], at%blockSize
 		part := p[n:min(len(p), n+int(min(blockSize-in, b.stored-at)))]
@@ -112,19 +176,20 @@ func (b *buffer) ReadAt(p []byte, offset int64) (n int, err error) {
 		}
 		n += len(part)
 	}
-	if n < len(p) {
-		return n, io.EOF
-	}
 	return n, nil
 }
 
 // section reads n bytes from offset on; it can be read again, as a request is that is repeated.
 func (b *buffer) section(offset, n int64) *io.SectionReader { return io.NewSectionReader(b, offset, n) }
 
-// reset forgets everything and keeps the memory.
+// reset forgets everything and keeps one block of memory.
 func (b *buffer) reset() error {
+	b.forget(1)
+	if len(b.memory) > 0 {
+		b.memory[0] = b.memory[0][:0]
+	}
 	blocks := b.blocks
-	b.blocks, b.stored, b.tail = b.blocks[:0], 0, b.tail[:0]
+	b.blocks, b.stored = b.blocks[:0], 0
 	if len(blocks) == 0 {
 		return nil
 	}

@@ -160,7 +160,7 @@ func (w *writer) bound() error {
 		if f.out.err != nil {
 			return f.out.err
 		}
-		if len(f.out.body.tail) > bodyMemory {
+		if f.out.body.inMemory() > bodyMemory {
 			if err := f.out.body.spill(); err != nil {
 				return err
 			}
@@ -220,20 +220,24 @@ func (w *writer) Flush(ctx context.Context, r record.Range) error {
 	return w.reset()
 }
 
-// convert ends the content of f. Formats that make it of all rows at once need memory for it: one
-// file of a sink has it at a time.
+// convert ends the content of f. Formats that make it of all rows at once need memory for it: no
+// more files of a sink have it at a time than there are processors.
 func (s *Sink) convert(f *file) error {
 	c, ok := f.enc.(format.Converter)
 	if !ok {
 		return f.out.finish()
 	}
-	s.converting.Lock()
-	defer s.converting.Unlock()
+	s.converting <- struct{}{}
+	defer func() { <-s.converting }()
 	return f.out.convert(c)
 }
 
 // uploadsAtOnce is how many objects of a flush are on their way at the same time.
 const uploadsAtOnce = 8
+
+// mostConverting is how many objects are converted at the same time at most: each needs about as much
+// memory as a row group of it has bytes when it is compressed.
+const mostConverting = 4
 
 // finish ends the open objects, in the order of their first offsets.
 func (w *writer) finish(r record.Range) ([]*object, error) {

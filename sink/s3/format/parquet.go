@@ -216,6 +216,7 @@ func (c *cells) textual(d record.Datum) (record.Value, error) {
 // cells are the values of some rows, by column.
 type cells struct {
 	columns [][]parquet.Value
+	rows    int    // that decodeInferred has added
 	scratch []byte // what they point to and the records do not have
 	text    *text  // for what has no type
 }
@@ -226,7 +227,7 @@ func newCells(c *Config, tree *parquetTree) (cells, error) {
 }
 
 func (c *cells) reset() {
-	c.scratch = c.scratch[:0]
+	c.scratch, c.rows = c.scratch[:0], 0
 	for i := range c.columns {
 		c.columns[i] = c.columns[i][:0]
 	}

@@ -5,6 +5,8 @@ import (
 	"io"
 	"strconv"
 
+	"github.com/parquet-go/parquet-go"
+
 	"connectd/record"
 )
 
@@ -175,21 +177,16 @@ func (p *parquetInferred) Convert(out io.Writer, rows io.Reader) error {
 	if err != nil {
 		return err
 	}
-	r := record.Record{Value: record.Datum{Schema: schema, Value: record.OfStruct(make([]record.Value, len(p.found)))}}
-	return f.write(out, rows, func(row []byte) error {
-		if err := decodeInferred(row, r.Value.Value.Items, schema); err != nil {
-			return err
-		}
-		return tree.row(&f.cells, &r)
-	})
+	return f.write(out, rows, func(row []byte) error { return f.cells.decodeInferred(row, schema) })
 }
 
-// decodeInferred fills values with those of a row.
-func decodeInferred(row []byte, values []record.Value, schema *record.Schema) error {
-	clear(values)
+// decodeInferred adds the cells of a row: those that it has, which keep pointing to it, and nulls in
+// the columns of other rows.
+func (c *cells) decodeInferred(row []byte, schema *record.Schema) error {
+	c.rows++
 	for len(row) > 0 {
 		at, size := binary.Uvarint(row)
-		if size <= 0 || at >= uint64(len(values)) || len(row) == size {
+		if size <= 0 || at >= uint64(len(c.columns)) || len(row) == size {
 			return errCells
 		}
 		v := record.Value{Kind: record.Kind(row[size])}
@@ -203,22 +200,50 @@ func decodeInferred(row []byte, values []record.Value, schema *record.Schema) er
 			return errCells
 		}
 		v.B, row = row[size:size+int(n)], row[size+int(n):]
-		if schema.Fields[at].Schema.Type == record.Float64Type {
-			v = float(v)
+		if v.Kind == record.Null {
+			continue
 		}
-		values[at] = v
+		cell, err := c.inferred(schema.Fields[at].Schema, v)
+		if err != nil {
+			return err
+		}
+		if values := c.columns[at]; len(values) == c.rows { // an object with a name twice: the last one counts
+			c.columns[at] = values[:c.rows-1]
+		}
+		c.put(int(at), cell, levels{definition: 1})
+	}
+	for i := range c.columns {
+		if len(c.columns[i]) < c.rows {
+			c.put(i, parquet.NullValue(), levels{})
+		}
 	}
 	return nil
 }
 
-// float is a number as a float64.
-func float(v record.Value) record.Value {
+// inferred is the cell of a value in a column that takes it.
+func (c *cells) inferred(s *record.Schema, v record.Value) (parquet.Value, error) {
+	switch s.Type {
+	case record.BoolType:
+		return parquet.BooleanValue(v.Bool()), nil
+	case record.Int64Type:
+		return parquet.Int64Value(v.N), nil
+	case record.Float64Type:
+		return parquet.DoubleValue(asFloat(v)), nil
+	case record.StringType:
+		return parquet.ByteArrayValue(v.B), nil
+	}
+	text, err := c.content(record.Datum{Schema: s, Value: v})
+	return parquet.ByteArrayValue(text), err
+}
+
+// asFloat is a number as a float64.
+func asFloat(v record.Value) float64 {
 	switch v.Kind {
 	case record.Int:
-		return record.OfFloat(float64(v.N))
+		return float64(v.N)
 	case record.Number:
 		f, _ := strconv.ParseFloat(string(v.B), 64) // exact has seen it
-		return record.OfFloat(f)
+		return f
 	}
-	return v
+	return v.Float()
 }

@@ -77,3 +77,41 @@ func BenchmarkParquetInferred(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*rows), "ns/row")
 	b.ReportMetric(float64(len(file))/rows, "bytes/row")
 }
+
+// TestInferredRowsStayRows makes sure that a row has one cell in each column: when names are missing,
+// and when an object has a name twice.
+func TestInferredRowsStayRows(t *testing.T) {
+	batch := &record.Batch{}
+	add := func(names []string, values ...record.Value) {
+		schema := &record.Schema{Type: record.StructType}
+		for _, n := range names {
+			schema.Fields = append(schema.Fields, record.Field{Name: n})
+		}
+		batch.Add().Value = record.Datum{Schema: schema, Value: record.OfStruct(values)}
+	}
+	add([]string{"a", "b", "a"}, record.OfInt(1), record.OfText("x"), record.OfInt(2))
+	add([]string{"b"}, record.OfText("y"))
+	add([]string{"a"}, record.OfInt(3))
+	octets := parquetOf(t, batch)
+	rows, err := parquet.Read[struct {
+		A *int64  `parquet:"a,optional"`
+		B *string `parquet:"b,optional"`
+	}](bytes.NewReader(octets), int64(len(octets)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range rows {
+		a, b := "-", "-"
+		if r.A != nil {
+			a = fmt.Sprint(*r.A)
+		}
+		if r.B != nil {
+			b = *r.B
+		}
+		got = append(got, a+b)
+	}
+	if want := []string{"2x", "-y", "3-"}; !slices.Equal(got, want) {
+		t.Errorf("rows %v, want %v", got, want)
+	}
+}
