@@ -378,11 +378,14 @@ func TestRefusedConnection(t *testing.T) {
 		permanent bool
 	}{
 		{"connection.url: postgres://127.0.0.1:1/x\nconnection.attempts: 2\nconnection.backoff.ms: 1", "127.0.0.1:1", false},
+		{"connection.url: postgres://127.0.0.1:1/x", "connection refused", false}, // the time is up between two attempts
 		{"connection.url: " + strings.Replace(g.server.ReplicatorDSN(g.name), "dbz", "s3cret", 1), "check connection.user and connection.password", true},
 		{"connection.url: " + g.server.DSN("nowhere_at_all"), "correct connection.url", true},
 	}
 	for _, test := range tests {
-		_, err := g.sink(test.settings).Open(t.Context(), record.Partition{Topic: testTopic})
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		_, err := g.sink(test.settings).Open(ctx, record.Partition{Topic: testTopic})
+		cancel()
 		if err == nil || !strings.Contains(err.Error(), test.want) || connect.IsPermanent(err) != test.permanent {
 			t.Errorf("%s: got %v, want %q, permanent=%t", test.settings, err, test.want, test.permanent)
 		}

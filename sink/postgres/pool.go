@@ -90,8 +90,10 @@ func (p *pool) connect(ctx context.Context) (*conn, error) {
 		if attempt >= p.attempts || connect.IsPermanent(err) {
 			return nil, err
 		}
-		if err := pause(ctx, p.backoff); err != nil {
-			return nil, err
+		if stopped := pause(ctx, p.backoff); errors.Is(stopped, context.DeadlineExceeded) {
+			return nil, err // says more than that the time was up
+		} else if stopped != nil {
+			return nil, stopped
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package files
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -310,4 +311,17 @@ func TestIgnoreOlder(t *testing.T) {
 		t.Fatal(err)
 	}
 	start(t, c, r.offsets).want("three")
+}
+
+// TestFolderMissing makes sure that the error names the folder once and says what helps.
+func TestFolderMissing(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "nowhere")
+	store, err := newStore(settings(t, fast(dir)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = store.list(t.Context())
+	if want := fmt.Sprintf("list the folder %q: no such file or directory; create it, or correct input.path", dir); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
 }

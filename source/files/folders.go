@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -44,6 +45,21 @@ func (s *folders) list(ctx context.Context) (files []entry, folders []string, er
 	return files, folders, nil
 }
 
+// unlisted says what helps when the folder of a glob can not be listed.
+func unlisted(err error) error {
+	var cause *fs.PathError
+	if errors.As(err, &cause) {
+		err = cause.Err // the folder stands before it
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w; create it, or correct input.path", err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w; let this user read it", err)
+	}
+	return err
+}
+
 // walk visits a folder and those below it, as deep as the glob reaches.
 func (s *folders) walk(ctx context.Context, folder, base, glob string, levels int, deep bool, file func(entry), visited func(string)) error {
 	if err := ctx.Err(); err != nil {
@@ -54,7 +70,7 @@ func (s *folders) walk(ctx context.Context, folder, base, glob string, levels in
 		if folder != base && missing(err) {
 			return nil // it was there a moment ago
 		}
-		return fmt.Errorf("list the folder %q: %w", folder, err)
+		return fmt.Errorf("list the folder %q: %w", folder, unlisted(err))
 	}
 	visited(folder)
 	depth := 1 + strings.Count(strings.TrimPrefix(folder, base), string(filepath.Separator))
