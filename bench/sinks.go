@@ -44,11 +44,12 @@ func measureSink(s sink) func(ctx context.Context, e *engines, o options) ([]res
 			return nil, err
 		}
 		defer run.stop()
-		var first time.Duration // until a row was there
+		var first time.Duration // until rows were there
+		var there int           // rows, then
 		for {
 			n, err := count()
 			if err == nil && n > 0 && first == 0 {
-				first = time.Since(run.started)
+				first, there = time.Since(run.started), n
 			}
 			if err == nil && n >= o.rows {
 				break
@@ -57,9 +58,9 @@ func measureSink(s sink) func(ctx context.Context, e *engines, o options) ([]res
 				return nil, run.failed(fmt.Errorf("%d of %d rows: %w", n, o.rows, err))
 			}
 		}
-		took := time.Since(run.started).Seconds()
-		return []result{{Name: s.name, PerSecond: float64(o.rows) / took, CPU: perEvent(run.cpu(), o.rows), PeakMB: run.peak(),
-			Note: fmt.Sprintf("; first rows after %.2f s", first.Seconds())}}, nil
+		took := time.Since(run.started)
+		return []result{{Name: s.name, PerSecond: float64(o.rows) / took.Seconds(), CPU: perEvent(run.cpu(), o.rows), PeakMB: run.peak(),
+			Note: fmt.Sprintf("; first rows after %.2f s, then %.0f/s", first.Seconds(), float64(o.rows-there)/(took-first).Seconds())}}, nil
 	}
 }
 

@@ -126,7 +126,7 @@ func measureSnapshot(ctx context.Context, e *engines, o options) ([]result, erro
 		return nil, run.failed(err)
 	}
 	return []result{{Name: "snapshot", PerSecond: float64(o.rows) / last.Sub(run.started).Seconds(), CPU: perEvent(run.cpu(), o.rows), PeakMB: run.peak(),
-		Bare: bare, BareBy: "COPY to nowhere", Note: fmt.Sprintf("; first record after %v", first.Sub(run.started).Round(time.Millisecond))}}, nil
+		Bare: bare, BareBy: "COPY to nowhere", Note: fmt.Sprintf("; first record after %v, then %.0f/s", first.Sub(run.started).Round(time.Millisecond), float64(o.rows)/last.Sub(first).Seconds())}}, nil
 }
 
 // backlog is what measureDrain drains: rows in transactions of so many.
