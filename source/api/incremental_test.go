@@ -241,6 +241,24 @@ func TestForgottenToken(t *testing.T) {
 	}
 }
 
+// TestRefusedOnce answers each poll with an element that has no cursor: it is one dead letter, until it
+// changes.
+func TestRefusedOnce(t *testing.T) {
+	var id atomic.Int64
+	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, `{"data": [{"id": %d, "at": null}, {"id": 1, "at": "2026-11-21T00:00:01Z"}]}`, id.Load())
+	})
+	r := read(t, settings(u.url, "http.response.list.pointer", "/data", "http.cursor.pointer", "/at"), nil)
+	r.next(1)
+	r.requests(u, 5)
+	id.Store(7)
+	r.Until("the changed one is refused, too", func() bool { return len(r.failed) == 2 })
+	r.requests(u, 5)
+	if len(r.failed) != 2 || len(r.records) != 1 {
+		t.Errorf("%d records and %d refusals, want 1 and 2: %v", len(r.records), len(r.failed), r.failed)
+	}
+}
+
 // TestSeenIsBounded sends more equal timestamps than are remembered: it goes on, with doubles.
 func TestSeenIsBounded(t *testing.T) {
 	s := newSeen(100)

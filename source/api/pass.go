@@ -199,7 +199,7 @@ func (p *poller) record(ctx context.Context, w *walk, element []byte, done bool)
 		if at, wrong = x.at(); wrong != nil && done {
 			return nil
 		} else if wrong != nil {
-			return p.fail(ctx, wrong)
+			return p.refuse(ctx, element, wrong)
 		}
 		p.inOrder(w, at)
 		if at.compare(w.floor) < 0 {
@@ -214,7 +214,7 @@ func (p *poller) record(ctx context.Context, w *walk, element []byte, done bool)
 	if p.store != nil {
 		news, err := p.store.meet(x)
 		if err != nil {
-			return p.fail(ctx, err)
+			return p.refuse(ctx, element, err)
 		}
 		if !news {
 			return nil
@@ -234,8 +234,17 @@ func (p *poller) record(ctx context.Context, w *walk, element []byte, done bool)
 	return nil
 }
 
-// fail hands an element that can not be read to errors.tolerance.
-func (p *poller) fail(ctx context.Context, wrong error) error {
+// refuse hands an element whose cursor or key can not be read to errors.tolerance: once, though it
+// is in the answers of every pass.
+func (p *poller) refuse(ctx context.Context, element []byte, wrong error) error {
+	content := digest(element)
+	if _, known := p.refused[content]; known {
+		return nil
+	}
+	if len(p.refused) >= p.e.SeenMax {
+		clear(p.refused)
+	}
+	p.refused[content] = struct{}{}
 	b, err := p.room(ctx)
 	if err != nil {
 		return err

@@ -37,6 +37,8 @@ type poller struct {
 	seen  *seen
 	store *store // what the passes before have sent; nil unless passes are compared
 
+	refused map[uint64]struct{} // digests of elements that this process has refused
+
 	ascending bool // the cursor moves with each page
 	probing   bool // the page behind a short one is being asked for
 	probed    bool // and was: it is known whether a short page is the last one
@@ -46,7 +48,7 @@ type poller struct {
 
 // newPoller compiles the settings of one endpoint; key is the setting that an error is about.
 func newPoller(name string, e *Endpoint) (p *poller, key string, err error) {
-	p = &poller{name: name, e: e, partition: partition(name), ascending: e.Direction == "ASC"}
+	p = &poller{name: name, e: e, partition: partition(name), ascending: e.Direction == "ASC", refused: map[uint64]struct{}{}}
 	if p.asking, key, err = newAsking(&e.Request); err != nil {
 		return nil, key, err
 	}
