@@ -106,5 +106,6 @@ func (o *output) reset() error {
 	if err := o.raw.reset(); err != nil {
 		return err
 	}
+	o.body.memory = nil // not for others: an upload that was given up may still read it
 	return o.body.reset()
 }
