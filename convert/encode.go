@@ -21,7 +21,7 @@ func (j *JSON) appendValue(dst []byte, p *plan, v *record.Value) ([]byte, error)
 	case record.Float:
 		return appendFloat(dst, v.Float(), p.bits), nil
 	case record.String:
-		return appendQuoted(dst, v.B), nil
+		return AppendQuoted(dst, v.B), nil
 	case record.Bytes:
 		return appendBase64(dst, v.B), nil
 	case record.Number:

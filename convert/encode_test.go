@@ -144,7 +144,7 @@ func TestQuoted(t *testing.T) {
 		"\u2028\uffff":             "\"\u2028\uffff\"",
 		"a\xffb\xc3":               "\"a\ufffdb\ufffd\"",
 	} {
-		if got := string(appendQuoted(nil, []byte(in))); got != want {
+		if got := string(AppendQuoted(nil, []byte(in))); got != want {
 			t.Errorf("%q: got %s, want %s", in, got, want)
 		}
 	}
@@ -225,7 +225,7 @@ func TestQuotedEverywhere(t *testing.T) {
 			text[at] = byte(c)
 			want := strings.ToValidUTF8(string(text), "\uFFFD")
 			var got string
-			if err := json.Unmarshal(appendQuoted(nil, text), &got); err != nil || got != want {
+			if err := json.Unmarshal(AppendQuoted(nil, text), &got); err != nil || got != want {
 				t.Fatalf("byte %#x at %d: got %q (%v), want %q", c, at, got, err, want)
 			}
 		}

@@ -63,7 +63,7 @@ func (j *JSON) plan(s *record.Schema) *plan {
 			if i == 0 {
 				name[0] = '{'
 			}
-			name = append(appendQuoted(name, []byte(f.Name)), ':')
+			name = append(AppendQuoted(name, []byte(f.Name)), ':')
 			p.names = append(p.names, name)
 			p.fields = append(p.fields, j.plan(f.Schema))
 		}

@@ -256,9 +256,6 @@ func AppendCompact(dst, data []byte) []byte {
 	return append(dst, data[start:]...)
 }
 
-// AppendQuoted appends text as a JSON string.
-func AppendQuoted(dst, text []byte) []byte { return appendQuoted(dst, text) }
-
 // AppendContent appends the content of a JSON value: of a string what it says, of anything else its
 // JSON text. data must be valid.
 func AppendContent(dst, data []byte) []byte {

@@ -15,11 +15,11 @@ var plain = func() (t [256]bool) {
 	return t
 }()
 
-// appendQuoted appends text as a JSON string with the bytes that Jackson writes: short escapes
+// AppendQuoted appends text as a JSON string with the bytes that Jackson writes: short escapes
 // where JSON has them, \u00XX for the other control characters, characters outside the basic
 // plane as a pair of escaped surrogates, everything else as it is. Bytes that are not UTF-8
 // become U+FFFD, as they do in a Java string.
-func appendQuoted(dst, text []byte) []byte {
+func AppendQuoted(dst, text []byte) []byte {
 	dst = append(dst, '"')
 	start := 0
 	for i := plainPrefix(text); i < len(text); {

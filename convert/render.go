@@ -161,7 +161,7 @@ func AppendJSON(dst []byte, d record.Datum) ([]byte, error) {
 		if name(d.Schema) == record.JSONName {
 			return appendVerbatim(dst, d)
 		}
-		return appendQuoted(dst, v.B), nil
+		return AppendQuoted(dst, v.B), nil
 	case record.JSON:
 		return append(dst, v.B...), nil
 	case record.Bool:
@@ -179,7 +179,7 @@ func AppendJSON(dst []byte, d record.Datum) ([]byte, error) {
 	case record.Number:
 		out, err := AsDecimal(dst, d)
 		if errors.Is(err, ErrNotFinite) {
-			return appendQuoted(dst, v.B), nil
+			return AppendQuoted(dst, v.B), nil
 		}
 		return out, err
 	case record.Bytes:
@@ -224,7 +224,7 @@ func appendParts(dst []byte, d record.Datum) ([]byte, error) {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = append(appendQuoted(dst, []byte(s.Fields[i].Name)), ':')
+			dst = append(AppendQuoted(dst, []byte(s.Fields[i].Name)), ':')
 			if dst, err = AppendJSON(dst, record.Datum{Schema: s.Fields[i].Schema, Value: items[i]}); err != nil {
 				return dst, fmt.Errorf("field %q: %w", s.Fields[i].Name, err)
 			}
@@ -265,5 +265,5 @@ func appendKey(dst []byte, d record.Datum) ([]byte, error) {
 	if err != nil {
 		return dst, fmt.Errorf("key of a map: %w", err)
 	}
-	return appendQuoted(dst, text), nil
+	return AppendQuoted(dst, text), nil
 }

@@ -38,7 +38,7 @@ func appendOpenSchema(dst []byte, s *record.Schema, j *JSON) []byte {
 			}
 			dst = appendOpenSchema(dst, f.Schema, j)
 			dst = append(dst, `,"field":`...)
-			dst = append(appendQuoted(dst, []byte(f.Name)), '}')
+			dst = append(AppendQuoted(dst, []byte(f.Name)), '}')
 		}
 		dst = append(dst, ']')
 	case record.ArrayType:
@@ -54,7 +54,7 @@ func appendOpenSchema(dst []byte, s *record.Schema, j *JSON) []byte {
 	dst = strconv.AppendBool(dst, s.Optional)
 	if s.Name != "" {
 		dst = append(dst, `,"name":`...)
-		dst = appendQuoted(dst, []byte(s.Name))
+		dst = AppendQuoted(dst, []byte(s.Name))
 	}
 	if s.Version != 0 {
 		dst = append(dst, `,"version":`...)
@@ -62,7 +62,7 @@ func appendOpenSchema(dst []byte, s *record.Schema, j *JSON) []byte {
 	}
 	if s.Doc != "" {
 		dst = append(dst, `,"doc":`...)
-		dst = appendQuoted(dst, []byte(s.Doc))
+		dst = AppendQuoted(dst, []byte(s.Doc))
 	}
 	for i, p := range s.Params {
 		if i == 0 {
@@ -70,8 +70,8 @@ func appendOpenSchema(dst []byte, s *record.Schema, j *JSON) []byte {
 		} else {
 			dst = append(dst, ',')
 		}
-		dst = append(appendQuoted(dst, []byte(p.Name)), ':')
-		dst = appendQuoted(dst, []byte(p.Value))
+		dst = append(AppendQuoted(dst, []byte(p.Name)), ':')
+		dst = AppendQuoted(dst, []byte(p.Value))
 	}
 	if len(s.Params) > 0 {
 		dst = append(dst, '}')

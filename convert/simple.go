@@ -1,10 +1,7 @@
 package convert
 
 import (
-	"encoding/base64"
 	"fmt"
-	"math"
-	"strconv"
 
 	"connectd/record"
 )
@@ -45,43 +42,22 @@ func (*Simple) Decode(b *record.Batch, topic string, data []byte, hint *record.S
 	return record.Datum{Schema: optionalString, Value: record.OfString(data)}, nil
 }
 
-// appendSimple appends d. Inside of something else, strings and bytes are quoted.
+// appendSimple appends d: what has no parts as the string converter does. Inside of something else,
+// strings and bytes are quoted.
 func appendSimple(dst []byte, d record.Datum, inside bool) ([]byte, error) {
 	v, s := &d.Value, d.Schema
 	if s == nil {
 		s = anySchema
 	}
-	switch v.Kind {
-	case record.Null:
-		return append(dst, "null"...), nil
-	case record.String:
-		if inside {
-			return appendSimpleQuoted(dst, v.B), nil
-		}
-		return append(dst, v.B...), nil
-	case record.JSON:
-		return append(dst, v.B...), nil
-	case record.Bool:
-		return strconv.AppendBool(dst, v.Bool()), nil
-	case record.Int:
-		return strconv.AppendInt(dst, v.N, 10), nil
-	case record.Float:
-		if f := v.Float(); f != f || math.IsInf(f, 0) {
-			return appendNotFinite(dst, f), nil
-		}
-		return AppendJavaFloat(dst, v.Float(), floatBits(s)), nil
-	case record.Number:
-		if scale, err := strconv.Atoi(s.Param("scale")); err == nil && s.Name == record.DecimalName {
-			return appendDecimalNumber(dst, v.B, scale)
-		}
-		return append(dst, v.B...), nil
-	case record.Bytes:
-		if inside {
-			return appendBase64(dst, v.B), nil
-		}
-		return base64.StdEncoding.AppendEncode(dst, v.B), nil
+	switch {
+	case v.Kind == record.Struct, v.Kind == record.Array, v.Kind == record.Map:
+		return appendSimpleParts(dst, v, s)
+	case inside && v.Kind == record.String:
+		return appendSimpleQuoted(dst, v.B), nil
+	case inside && v.Kind == record.Bytes:
+		return appendBase64(dst, v.B), nil
 	}
-	return appendSimpleParts(dst, v, s)
+	return appendJava(dst, d)
 }
 
 func appendSimpleParts(dst []byte, v *record.Value, s *record.Schema) ([]byte, error) {

@@ -19,9 +19,7 @@ func TestFollow(t *testing.T) {
 		p := makeProducer(t, s)
 		send := func(text string) {
 			t.Helper()
-			done := make(chan error, 1)
-			p.Produce([]Message{{Topic: from.Topic, Partition: ByKey, Timestamp: record.NoTimestamp, Key: []byte("k"), Value: []byte(text)}}, func(err error) { done <- err })
-			if err := <-done; err != nil {
+			if err := wait(t, p, Message{Topic: from.Topic, Partition: ByKey, Timestamp: record.NoTimestamp, Key: []byte("k"), Value: []byte(text)}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -119,18 +119,16 @@ func produce(t testing.TB, s Settings, msgs ...Message) {
 	}
 }
 
-// wait is a Produce that waits for its done.
+// wait is a Write that does not wait for ever.
 func wait(t testing.TB, p *Producer, msgs ...Message) error {
 	t.Helper()
-	done := make(chan error, 1)
-	p.Produce(msgs, func(err error) { done <- err })
-	select {
-	case err := <-done:
-		return err
-	case <-time.After(time.Minute):
-		t.Fatal("no done within 30 s")
-		return nil
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err := p.Write(ctx, msgs)
+	if ctx.Err() != nil {
+		t.Fatal("no end within a minute")
 	}
+	return err
 }
 
 // nobody is an address where no broker answers.

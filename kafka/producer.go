@@ -95,6 +95,19 @@ func (p *Producer) Produce(msgs []Message, done func(err error)) {
 	s.finish() // the one that keeps s from being recycled inside the loop
 }
 
+// Write is a Produce that waits. When ctx ends first its error is the cause of that, and the memory
+// that msgs point to stays the producer's until they are finished, or until Close.
+func (p *Producer) Write(ctx context.Context, msgs []Message) error {
+	done := make(chan error, 1)
+	p.Produce(msgs, func(err error) { done <- err })
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // Err is the first error, nil while there is none.
 func (p *Producer) Err() error {
 	if err := p.failed.Load(); err != nil {

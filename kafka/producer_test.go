@@ -241,6 +241,23 @@ func TestProducerClose(t *testing.T) {
 	}
 }
 
+// TestWriteGivesUp ends a Write whose records nobody acknowledges.
+func TestWriteGivesUp(t *testing.T) {
+	c, addr := fake(t, kfake.SeedTopics(1, "t"))
+	p := makeProducer(t, settingsOf(addr))
+	hold := holdProduce(c)
+	defer close(hold.answer)
+	stopped := errors.New("the task ends")
+	ctx, stop := context.WithCancelCause(t.Context())
+	go func() { // ends with the request
+		<-hold.arrived
+		stop(stopped)
+	}()
+	if err := p.Write(ctx, numbered("t", ByKey, 0, 1)); !errors.Is(err, stopped) {
+		t.Errorf("got %v, want what ended it", err)
+	}
+}
+
 func TestProduceNothing(t *testing.T) {
 	_, addr := fake(t)
 	if err := wait(t, makeProducer(t, settingsOf(addr))); err != nil {
@@ -320,26 +337,29 @@ func BenchmarkProduce(b *testing.B) {
 	for _, n := range []int{1, 10, 1000} {
 		b.Run(fmt.Sprintf("records=%d", n), func(b *testing.B) {
 			_, addr := fake(b, kfake.SeedTopics(1, "t"), kfake.BlackholeProduce())
-			p := makeProducer(b, settingsOf(addr))
-			msgs := load(n)
-			inFlight := make(chan struct{}, 8)
-			b.ReportAllocs()
-			b.ResetTimer()
-			for range b.N {
-				inFlight <- struct{}{}
-				p.Produce(msgs, func(err error) {
-					if err != nil {
-						b.Error(err)
-					}
-					<-inFlight
-				})
-			}
-			if err := p.Flush(context.Background()); err != nil {
-				b.Fatal(err)
-			}
-			b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), "records/s")
+			benchmarkFull(b, makeProducer(b, settingsOf(addr)), load(n))
 		})
 	}
+}
+
+// benchmarkFull produces msgs again and again, eight times at once.
+func benchmarkFull(b *testing.B, p *Producer, msgs []Message) {
+	inFlight := make(chan struct{}, 8)
+	b.ReportAllocs()
+	b.ResetTimer()
+	for range b.N {
+		inFlight <- struct{}{}
+		p.Produce(msgs, func(err error) {
+			if err != nil {
+				b.Error(err)
+			}
+			<-inFlight
+		})
+	}
+	if err := p.Flush(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(b.N*len(msgs))/b.Elapsed().Seconds(), "records/s")
 }
 
 // BenchmarkLatency is the time from Produce to done at 1,000 records a second, one by one.
@@ -392,22 +412,7 @@ func BenchmarkThroughput(b *testing.B) {
 		for i := range msgs {
 			msgs[i].Topic = topic
 		}
-		inFlight := make(chan struct{}, 8)
-		b.ReportAllocs()
-		b.ResetTimer()
-		for range b.N {
-			inFlight <- struct{}{}
-			p.Produce(msgs, func(err error) {
-				if err != nil {
-					b.Error(err)
-				}
-				<-inFlight
-			})
-		}
-		if err := p.Flush(context.Background()); err != nil {
-			b.Fatal(err)
-		}
-		b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), "records/s")
+		benchmarkFull(b, p, msgs)
 	}
 	for _, n := range []int{100, 1000} {
 		for _, linger := range []time.Duration{0, time.Millisecond, 5 * time.Millisecond} {

@@ -11,8 +11,8 @@ import (
 	"connectd/config"
 	"connectd/connect"
 	"connectd/connect/connector"
+	"connectd/connect/connector/connectortest"
 	"connectd/connect/worker"
-	"connectd/convert"
 	"connectd/kafka"
 	"connectd/record"
 	"connectd/transform"
@@ -34,10 +34,7 @@ var plugins = connect.Plugins{
 	Transforms: []connect.Plugin{
 		connect.TransformPlugin("regex-router", transform.NewRegexRouter, "org.apache.kafka.connect.transforms.RegexRouter"),
 	},
-	Converters: []connect.Plugin{
-		connect.ConverterPlugin("json", convert.NewJSON, "org.apache.kafka.connect.json.JsonConverter"),
-		connect.ConverterPlugin("simple", convert.NewSimple, "org.apache.kafka.connect.storage.SimpleHeaderConverter"),
-	},
+	Converters: connectortest.Converters,
 }
 
 type linesConfig struct {
@@ -89,19 +86,8 @@ func (linesSink) Close() error                               { return nil }
 func run(t *testing.T, path string) string {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	broker, err := kafka.StartEmbedded(t.TempDir(), "127.0.0.1:0", log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(broker.Close)
-	var cluster kafka.Settings
-	cluster.Defaults()
-	cluster.Brokers = []string{broker.Addr}
-	admin, err := kafka.NewAdmin(cluster)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(admin.Close)
+	cluster := connectortest.Broker(t)
+	admin := connectortest.Admin(t, cluster)
 
 	worker, written := fleet(t, path, cluster, log)
 	server, err := Listen("http://127.0.0.1:0", log)

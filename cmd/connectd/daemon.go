@@ -70,7 +70,7 @@ func (l *loaded) embedded(log *slog.Logger) (*kafka.Embedded, error) {
 	log.Warn("no bootstrap.servers: this is the embedded Kafka broker, for demos, tests and laptops",
 		"addr", broker.Addr, "data", l.worker.EmbeddedDir)
 	for _, c := range l.connectors {
-		if c.ready != nil && c.ready.ExactlyOnce() {
+		if c.ready != nil && c.ready.ExactlyOnce {
 			log.Warn("exactly once does not survive a crash of the embedded broker, which may then have forgotten what a transaction was", "connector", c.ready.Name)
 		}
 	}

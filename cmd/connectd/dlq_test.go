@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"connectd/connect/connector/connectortest"
 	"connectd/internal/testenv"
 	"connectd/kafka"
 	"connectd/record"
@@ -39,8 +39,7 @@ func newLetters(t *testing.T) *letters {
 	}
 	t.Cleanup(func() { x.db.Close(context.Background()) })
 	x.exec("CREATE TABLE orders (id bigint PRIMARY KEY, amount numeric(4), CONSTRAINT positive CHECK (amount > 0))")
-	x.kafka.Defaults()
-	x.kafka.Brokers = []string{testenv.SharedKafka(t).Brokers}
+	x.kafka = connectortest.Kafka(testenv.SharedKafka(t).Brokers)
 	file := fmt.Sprintf(`worker: { bootstrap.servers: %q, listeners: "http://127.0.0.1:0" }
 connectors:
   %[2]s:
@@ -74,29 +73,13 @@ func (x *letters) exec(sql string) {
 // produce writes values into partition 1 of the topic.
 func (x *letters) produce(values ...string) {
 	x.t.Helper()
-	admin, err := kafka.NewAdmin(x.kafka)
-	if err != nil {
-		x.t.Fatal(err)
-	}
-	defer admin.Close()
-	if err := admin.EnsureTopic(x.t.Context(), x.prefix, kafka.TopicSpec{Partitions: 2, Replication: 1}); err != nil {
-		x.t.Fatal(err)
-	}
-	p, err := kafka.NewProducer(x.kafka, slog.New(slog.DiscardHandler))
-	if err != nil {
-		x.t.Fatal(err)
-	}
-	defer p.Close()
+	connectortest.Topic(x.t, x.kafka, x.prefix, 2)
 	var all []kafka.Message
 	for _, v := range values {
 		all = append(all, kafka.Message{Topic: x.prefix, Partition: 1, Timestamp: record.NoTimestamp, Key: []byte("\x00key"), Value: []byte(v),
 			Headers: []kafka.Header{{Name: "trace", Value: []byte("abc")}}})
 	}
-	done := make(chan error, 1)
-	p.Produce(all, func(err error) { done <- err })
-	if err := <-done; err != nil {
-		x.t.Fatal(err)
-	}
+	connectortest.Produce(x.t, x.kafka, all...)
 }
 
 // running runs the connector until the function that it returns is called.
@@ -182,11 +165,7 @@ func TestDeadLetters(t *testing.T) {
 	x.wantSaid(x.awaitLetters(3), x.prefix+` +TASK_PUT +2 +2 `, x.prefix+` +TASK_PUT +1 +1 `)
 
 	// The records came back as they were.
-	admin, err := kafka.NewAdmin(x.kafka)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer admin.Close()
+	admin := connectortest.Admin(t, x.kafka)
 	p := record.Partition{Topic: x.prefix, ID: 1}
 	logs, err := admin.ListOffsets(t.Context(), true, x.prefix)
 	if err != nil {

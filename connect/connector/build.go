@@ -99,9 +99,6 @@ func (c *Connector) OffsetsTopic(w *WorkerSettings) string {
 	return w.OffsetsTopic
 }
 
-// ExactlyOnce says whether the connector is a source that writes in transactions.
-func (c *Connector) ExactlyOnce() bool { return c.exactlyOnce }
-
 // Tasks is how many tasks the connector has.
 func (c *Connector) Tasks() int {
 	if c.Kind == connect.SinkKind {

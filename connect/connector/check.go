@@ -20,17 +20,17 @@ func (c *Connector) Check(ctx context.Context, log *slog.Logger) error {
 		if err != nil {
 			return err
 		}
-		return errors.Join(Check(ctx, src), conv.check(ctx))
+		return errors.Join(CheckPart(ctx, src), conv.check(ctx))
 	}
 	sink, err := c.NewSink(0, log, nil)
 	if err != nil {
 		return err
 	}
-	return errors.Join(Check(ctx, sink), sink.Close(), conv.check(ctx))
+	return errors.Join(CheckPart(ctx, sink), sink.Close(), conv.check(ctx))
 }
 
-// Check asks a Source, a Sink or a converter that is a Checker.
-func Check(ctx context.Context, part any) error {
+// CheckPart asks a Source, a Sink or a converter that is a Checker.
+func CheckPart(ctx context.Context, part any) error {
 	if k, ok := part.(connect.Checker); ok {
 		return k.Check(ctx)
 	}

@@ -15,10 +15,10 @@ type Converters struct {
 
 // check is the first thing that a converter finds: two of one registry would find the same.
 func (c *Converters) check(ctx context.Context) error {
-	if err := Check(ctx, c.Key); err != nil {
+	if err := CheckPart(ctx, c.Key); err != nil {
 		return fmt.Errorf("key converter: %w", err)
 	}
-	if err := Check(ctx, c.Value); err != nil {
+	if err := CheckPart(ctx, c.Value); err != nil {
 		return fmt.Errorf("value converter: %w", err)
 	}
 	return nil

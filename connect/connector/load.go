@@ -18,6 +18,8 @@ type Connector struct {
 	State config.State // what it starts as
 	Hash  string       // of all settings, 8 hex digits
 
+	ExactlyOnce bool // it is a source that writes in transactions
+
 	// The runtime's own settings: those that both kinds have, and of the other two the one that the
 	// connector is.
 	*common
@@ -28,7 +30,6 @@ type Connector struct {
 	settings           config.Settings // the plugin's
 	transforms         []part
 	key, value, header part
-	exactlyOnce        bool // a source that writes in transactions
 }
 
 // part is a transform or a converter of a connector.
@@ -81,7 +82,7 @@ func (l *loader) connector() *Connector {
 	c.settings = c.plugin.Settings()
 	l.problems = append(l.problems, config.Decode(l.own(), settings, c.settings)...)
 	if c.Source != nil {
-		c.exactlyOnce = c.Source.ExactlyOnce == "required" || l.worker.ExactlyOnce == "enabled"
+		c.ExactlyOnce = c.Source.ExactlyOnce == "required" || l.worker.ExactlyOnce == "enabled"
 	}
 	if c.Sink != nil {
 		c.Sink.adopt(c.settings, &l.written.Section)

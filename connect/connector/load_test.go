@@ -135,8 +135,8 @@ func TestExactlyOnceSupport(t *testing.T) {
 		if err := problems.Err(); err != nil {
 			t.Fatal(err)
 		}
-		if c.ExactlyOnce() != want {
-			t.Errorf("exactly.once.source.support: %s: %v, want %v", support, c.ExactlyOnce(), want)
+		if c.ExactlyOnce != want {
+			t.Errorf("exactly.once.source.support: %s: %v, want %v", support, c.ExactlyOnce, want)
 		}
 	}
 }

@@ -141,14 +141,7 @@ func (r *run) send(ctx context.Context, end int64) error {
 	if err != nil {
 		return err // before anything is sent that could not be noted
 	}
-	done := make(chan error, 1)
-	r.Producer.Produce(chunk, func(err error) { done <- err })
-	select {
-	case err = <-done:
-	case <-ctx.Done():
-		err = context.Cause(ctx)
-	}
-	if err != nil {
+	if err := r.Producer.Write(ctx, chunk); err != nil {
 		return fmt.Errorf("send the records of letters of %s: %w", r.partition, err)
 	}
 	// Durable in their topics: now the letters count as sent.

@@ -32,19 +32,21 @@ func (b *budget) take(h holder, n int64) (full bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.count(h, n)
-	if b.used <= b.limit {
-		return false
+	if full = b.waits(h); full {
+		b.flushMost()
 	}
-	b.waiting[h] = true
-	h.full()
-	b.flushMost()
-	return true
+	return full
 }
 
 // wait has h wait until room is called, unless there is room.
 func (b *budget) wait(h holder) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return b.waits(h)
+}
+
+// waits is wait, under the lock.
+func (b *budget) waits(h holder) bool {
 	if b.used <= b.limit {
 		return false
 	}

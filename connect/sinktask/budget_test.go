@@ -12,6 +12,7 @@ import (
 
 	"connectd/connect"
 	"connectd/connect/connector"
+	"connectd/connect/connector/connectortest"
 	"connectd/connect/schemas"
 	"connectd/kafka"
 	"connectd/record"
@@ -92,15 +93,13 @@ func (a *away) Flush(context.Context, record.Range) error                      {
 // not rid of must not take the memory that the other reads with.
 func TestFailingSinkHoldsNoMemory(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
-	broker, err := kafka.StartEmbedded(t.TempDir(), "", log)
-	if err != nil {
-		t.Fatal(err)
+	k := connectortest.Broker(t)
+	connectortest.Topic(t, k, "numbers", 4)
+	var msgs []kafka.Message
+	for i := range 400 {
+		msgs = append(msgs, kafka.Message{Topic: "numbers", Partition: kafka.ByKey, Timestamp: record.NoTimestamp, Key: fmt.Append(nil, i), Value: fmt.Append(nil, i)})
 	}
-	t.Cleanup(broker.Close)
-	var k kafka.Settings
-	k.Defaults()
-	k.Brokers = []string{broker.Addr}
-	fill(t, k, 400)
+	connectortest.Produce(t, k, msgs...)
 	var s connector.WorkerSettings
 	s.Defaults()
 	s.Memory = 100 // less than a record takes
@@ -127,32 +126,5 @@ func TestFailingSinkHoldsNoMemory(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d rows of 400 are where they can go, and the memory is not free while the other target is away", up.rows.Load())
 		}
-	}
-}
-
-// fill writes n records to numbers.
-func fill(t *testing.T, k kafka.Settings, n int) {
-	t.Helper()
-	admin, err := kafka.NewAdmin(k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer admin.Close()
-	if err := admin.EnsureTopic(t.Context(), "numbers", kafka.TopicSpec{Partitions: 4, Replication: 1}); err != nil {
-		t.Fatal(err)
-	}
-	p, err := kafka.NewProducer(k, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Close()
-	var msgs []kafka.Message
-	for i := range n {
-		msgs = append(msgs, kafka.Message{Topic: "numbers", Partition: kafka.ByKey, Timestamp: record.NoTimestamp, Key: fmt.Append(nil, i), Value: fmt.Append(nil, i)})
-	}
-	done := make(chan error, 1)
-	p.Produce(msgs, func(err error) { done <- err })
-	if err := <-done; err != nil {
-		t.Fatal(err)
 	}
 }

@@ -19,7 +19,7 @@ type inbox struct {
 	fetches []kafka.Fetch
 	bytes   int64 // of fetches
 	held    int64 // of the budget: fetches, and what was taken and is not durable
-	// Fetching is paused while any of the three holds.
+	// Fetching is paused while any of the three holds, see paused.
 	crowded bool // more than inboxBytes
 	broke   bool // the budget is full
 	seeking bool // what was fetched is not what is wanted: drop it until the seek is done
@@ -58,16 +58,16 @@ func (b *inbox) take() (fetches []kafka.Fetch, resume bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	fetches, b.fetches, b.bytes = b.fetches, nil, 0
-	resume = b.crowded && !b.broke
+	crowded := b.crowded
 	b.crowded = false
-	return fetches, resume
+	return fetches, crowded && !b.paused()
 }
 
 // waiting says whether there is something to take, or fetching is paused.
 func (b *inbox) waiting() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.fetches) > 0 || b.crowded || b.broke || b.seeking
+	return len(b.fetches) > 0 || b.paused()
 }
 
 // give says that n bytes are durable in the target, or dropped.
@@ -81,19 +81,20 @@ func (b *inbox) give(n int64) {
 func (b *inbox) setBroke(broke bool) (resume bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	resume = b.broke && !broke && !b.crowded
+	full := b.broke
 	b.broke = broke
-	return resume
+	return full && !b.paused()
 }
 
 // nowhere as the offset to rewind to ends the inbox.
 const nowhere = -1
 
-// rewind drops what waits, and all that still comes until order is called. n is what was held.
-func (b *inbox) rewind(to int64) (n int64) {
+// rewind drops what waits, and all that still comes until order is called. n of the budget is free
+// then: what was held, but for taken.
+func (b *inbox) rewind(to, taken int64) (n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n, b.held = b.held, 0
+	n, b.held = b.held-taken, taken
 	b.fetches, b.bytes = nil, 0
 	b.crowded, b.seeking, b.seek = false, true, to
 	select {
@@ -111,14 +112,7 @@ func (b *inbox) order() (seek int64, seeking, paused bool) {
 	if seeking {
 		b.seeking = false
 	}
-	return seek, seeking, b.crowded || b.broke || b.seeking
+	return seek, seeking, b.paused()
 }
 
-// rewindKeeping is rewind where what was taken, n bytes of the budget, stays held.
-func (b *inbox) rewindKeeping(to, taken int64) (n int64) {
-	n = b.rewind(to)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.held += taken
-	return n - taken
-}
+func (b *inbox) paused() bool { return b.crowded || b.broke || b.seeking }

@@ -205,7 +205,7 @@ const fencedPatience = time.Minute
 
 // fenced waits for the group to take the partition away. When it does not, the task joins anew.
 func (p *partition) fenced(ctx context.Context, cause error) {
-	p.task.budget.give(p, p.inbox.rewind(nowhere))
+	p.task.budget.give(p, p.inbox.rewind(nowhere, 0))
 	select {
 	case <-p.stop:
 	case <-ctx.Done():
@@ -221,7 +221,7 @@ func (p *partition) rewind(offset int64) {
 	p.tally, p.leaving, p.letters, p.asked = rangeTally{}, nil, nil, false
 	p.times.Reset()
 	p.linger.Stop()
-	p.task.budget.give(p, p.inbox.rewind(offset))
+	p.task.budget.give(p, p.inbox.rewind(offset, 0))
 	p.task.ask(p)
 }
 
@@ -229,7 +229,7 @@ func (p *partition) rewind(offset int64) {
 func (p *partition) leave() {
 	p.task.Degrade(p.id.String(), nil)
 	p.task.budget.leave(p)
-	p.task.budget.give(p, p.inbox.rewind(nowhere))
+	p.task.budget.give(p, p.inbox.rewind(nowhere, 0))
 	p.linger.Stop()
 	p.settle.Stop()
 }
@@ -371,7 +371,7 @@ func (p *partition) gap(gap *kafka.OutOfRange) error {
 	}
 	p.log.Error("offsets are skipped: Kafka has deleted them", "from", p.next, "to", gap.Start)
 	// What is taken stays taken: the range goes over the gap.
-	p.task.budget.give(p, p.inbox.rewindKeeping(gap.Start, p.tally.held))
+	p.task.budget.give(p, p.inbox.rewind(gap.Start, p.tally.held))
 	p.next = max(p.next, gap.Start)
 	p.task.ask(p)
 	return nil

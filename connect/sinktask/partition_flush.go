@@ -60,7 +60,7 @@ func (p *partition) flush(ctx context.Context) error {
 // range that is another one than the target perhaps has already.
 func (p *partition) sendLetters(ctx context.Context) error {
 	if len(p.letters) > 0 {
-		if err := p.task.letters.send(ctx, p.letters); err != nil {
+		if err := p.task.letters.Write(ctx, p.letters); err != nil {
 			return fmt.Errorf("write dead letters: %w", err)
 		}
 		fault.Point("sink.letters")
@@ -115,8 +115,7 @@ func (p *partition) flushed(end int64) {
 	case <-p.early: // asked for while this flush went on: it was the answer
 	default:
 	}
-	p.inbox.give(p.tally.held)
-	p.task.budget.give(p, p.tally.held)
+	p.release()
 	p.tally, p.asked = rangeTally{}, false
 	p.times.Reset()
 	clear(p.refused)

@@ -182,20 +182,20 @@ func (p *partition) take(ctx context.Context, msgs []kafka.Message) (taken int, 
 		p.next = msgs[len(msgs)-1].Offset + 1
 	}
 	if p.config.Spooled {
-		if err := p.release(ctx); err != nil {
+		p.release()
+		// Dead letters are sent now: a range may grow for hours.
+		if err := p.sendLetters(ctx); err != nil {
 			return 0, false, err
 		}
 	}
 	return len(msgs), ends || p.due(), nil
 }
 
-// release gives back the memory of what is taken. Dead letters are sent now: a range may grow for
-// hours.
-func (p *partition) release(ctx context.Context) error {
+// release gives back the memory of what is taken.
+func (p *partition) release() {
 	p.inbox.give(p.tally.held)
 	p.task.budget.give(p, p.tally.held)
 	p.tally.held = 0
-	return p.sendLetters(ctx)
 }
 
 // endsBefore says whether the writer begins another range with r.

@@ -8,12 +8,11 @@ import (
 
 	"go.uber.org/goleak"
 
-	"connectd/config"
 	"connectd/connect"
 	"connectd/connect/connector"
+	"connectd/connect/connector/connectortest"
 	"connectd/connect/schemas"
 	"connectd/connect/task"
-	"connectd/convert"
 	"connectd/kafka"
 	"connectd/record"
 )
@@ -47,20 +46,10 @@ func connectorTo(t testing.TB, name string, sink connect.Sink, settings ...strin
 	for i := 0; i < len(settings); i += 2 {
 		all[settings[i]] = settings[i+1]
 	}
-	written, _ := config.NewConnector(name, all)
-	var w connector.WorkerSettings
-	w.Defaults()
-	c, problems := connector.Load(written, &w, connect.Plugins{
-		Sinks: []connect.Plugin{connect.SinkPlugin("test-sink", func(*noSettings, connect.Env) (connect.Sink, error) { return sink, nil })},
-		Converters: []connect.Plugin{
-			connect.ConverterPlugin("json", convert.NewJSON, "org.apache.kafka.connect.json.JsonConverter"),
-			connect.ConverterPlugin("simple", convert.NewSimple, "org.apache.kafka.connect.storage.SimpleHeaderConverter"),
-		},
-	})
-	if err := problems.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return connectortest.Load(t, connect.Plugins{
+		Sinks:      []connect.Plugin{connect.SinkPlugin("test-sink", func(*noSettings, connect.Env) (connect.Sink, error) { return sink, nil })},
+		Converters: connectortest.Converters,
+	}, name, all)
 }
 
 type noSettings struct{}

@@ -28,7 +28,7 @@ type sinkTask struct {
 	group   *kafka.Group
 	commit  func(context.Context, []kafka.Commit) error // the group's
 	admin   *kafka.Admin
-	letters *letters
+	letters *kafka.Producer // nil when there are none
 	schemas *schemas.Store
 	budget  *budget
 	policy  connector.Policy
@@ -43,7 +43,7 @@ type sinkTask struct {
 }
 
 func (t *sinkTask) run(ctx context.Context, r *Runner) error {
-	if err := connector.Check(ctx, t.sink); err != nil {
+	if err := connector.CheckPart(ctx, t.sink); err != nil {
 		return err
 	}
 	c := t.Connector
@@ -56,12 +56,10 @@ func (t *sinkTask) run(ctx context.Context, r *Runner) error {
 		return err
 	}
 	if c.DeadLetters != "" {
-		producer, err := c.NewProducer(r.kafka, t.Log)
-		if err != nil {
+		if t.letters, err = c.NewProducer(r.kafka, t.Log); err != nil {
 			return err
 		}
-		defer producer.Close()
-		t.letters = &letters{producer: producer}
+		defer t.letters.Close()
 	}
 	k, options, err := r.groupOptions(c, t.ID)
 	if err != nil {

@@ -56,12 +56,12 @@ func (s *source) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err = connector.Check(ctx, src); err != nil {
+	if err = connector.CheckPart(ctx, src); err != nil {
 		return err
 	}
 	p := &pipeline{connector: c.Name, id: s.ID, log: s.Log, policy: c.Policy(), count: &s.Count}
 	var offsets map[string][]byte
-	if c.ExactlyOnce() {
+	if c.ExactlyOnce {
 		offsets, err = s.transactional(ctx, p)
 	} else {
 		offsets, err = s.repeating(ctx, p)
@@ -101,7 +101,7 @@ func (s *source) run(ctx context.Context) error {
 // repeating readies p for delivery at least once, and reads where to start.
 func (s *source) repeating(ctx context.Context, p *pipeline) (map[string][]byte, error) {
 	c := s.Connector
-	topic := s.offsetsTopic(c)
+	topic := c.OffsetsTopic(s.settings)
 	store, err := s.stores.Get(ctx, topic, nil)
 	if err != nil {
 		return nil, fmt.Errorf("open the offsets topic: %w", err)
@@ -118,9 +118,6 @@ func (s *source) repeating(ctx context.Context, p *pipeline) (map[string][]byte,
 	p.producer, p.close = producer, producer.Close
 	return offsets, nil
 }
-
-// offsetsTopic is where the connector's source offsets are kept.
-func (r *Runner) offsetsTopic(c *connector.Connector) string { return c.OffsetsTopic(r.settings) }
 
 // offsetsTopic is the store of source offsets. A store takes no more writes after an error: the
 // next attempt opens it again.

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"strings"
 	"testing"
 	"time"
 
 	"connectd/connect"
+	"connectd/connect/connector/connectortest"
 	"connectd/internal/testenv"
 	"connectd/kafka"
 )
@@ -30,27 +30,10 @@ func BenchmarkSourceConfirms(b *testing.B) {
 }
 
 func benchmarkDelivery(b *testing.B, source func(b *testing.B, topic string) connect.Source) {
-	b.Run("embedded", func(b *testing.B) { benchmarkBroker(b, embeddedKafka(b), source) })
+	b.Run("embedded", func(b *testing.B) { benchmarkBroker(b, connectortest.Broker(b), source) })
 	b.Run("kafka", func(b *testing.B) {
-		benchmarkBroker(b, kafkaAt(strings.Split(testenv.SharedKafka(b).Brokers, ",")...), source)
+		benchmarkBroker(b, connectortest.Kafka(testenv.SharedKafka(b).Brokers), source)
 	})
-}
-
-// embeddedKafka starts a broker for one benchmark.
-func embeddedKafka(b *testing.B) kafka.Settings {
-	broker, err := kafka.StartEmbedded(b.TempDir(), "", slog.New(slog.DiscardHandler))
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(broker.Close)
-	return kafkaAt(broker.Addr)
-}
-
-func kafkaAt(brokers ...string) kafka.Settings {
-	var k kafka.Settings
-	k.Defaults()
-	k.Brokers = brokers
-	return k
 }
 
 func benchmarkBroker(b *testing.B, k kafka.Settings, source func(b *testing.B, topic string) connect.Source) {

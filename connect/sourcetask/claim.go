@@ -38,7 +38,7 @@ func (s *source) transactional(ctx context.Context, p *pipeline) (map[string][]b
 		return nil, err
 	}
 	p.offsets = newOffsetWriter(c.Name, nil)
-	p.tx = &transactions{kafka: producer, topic: s.offsetsTopic(c), offsets: map[string][]byte{}}
+	p.tx = &transactions{kafka: producer, topic: c.OffsetsTopic(s.settings), offsets: map[string][]byte{}}
 	if c.Source.Boundary == "interval" {
 		p.tx.interval = c.Source.BoundaryPeriod
 	}
@@ -68,7 +68,7 @@ func (r *Runner) transactionSettings(c *connector.Connector) (kafka.Settings, er
 // readOffsets reads the connector's offsets in the cluster of k. Those of transactions are not in
 // the stores that the worker has open, which know what they have written themselves.
 func (s *source) readOffsets(ctx context.Context, k kafka.Settings) (map[string][]byte, error) {
-	store, err := kafka.OpenStore(ctx, k, s.offsetsTopic(s.Connector), s.Log)
+	store, err := kafka.OpenStore(ctx, k, s.Connector.OffsetsTopic(s.settings), s.Log)
 	if err != nil {
 		return nil, fmt.Errorf("read the offsets topic: %w", err)
 	}

@@ -4,10 +4,9 @@ import (
 	"testing"
 	"time"
 
-	"connectd/config"
 	"connectd/connect"
 	"connectd/connect/connector"
-	"connectd/convert"
+	"connectd/connect/connector/connectortest"
 )
 
 func TestTransactionSettings(t *testing.T) {
@@ -44,20 +43,10 @@ func TestTransactionSettings(t *testing.T) {
 // eventsConnector is the connector of an events source.
 func eventsConnector(t *testing.T, settings map[string]string) *connector.Connector {
 	t.Helper()
-	written, _ := config.NewConnector("c", settings)
-	var w connector.WorkerSettings
-	w.Defaults()
-	c, problems := connector.Load(written, &w, connect.Plugins{
-		Sources: []connect.Plugin{connect.SourcePlugin("events-source", func(*noEventSettings, connect.Env) (connect.Source, error) { return &events{}, nil })},
-		Converters: []connect.Plugin{
-			connect.ConverterPlugin("json", convert.NewJSON, "org.apache.kafka.connect.json.JsonConverter"),
-			connect.ConverterPlugin("simple", convert.NewSimple, "org.apache.kafka.connect.storage.SimpleHeaderConverter"),
-		},
-	})
-	if err := problems.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return connectortest.Load(t, connect.Plugins{
+		Sources:    []connect.Plugin{connect.SourcePlugin("events-source", func(*noEventSettings, connect.Env) (connect.Source, error) { return &events{}, nil })},
+		Converters: connectortest.Converters,
+	}, "c", settings)
 }
 
 // noEventSettings are its own.

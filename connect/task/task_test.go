@@ -11,10 +11,9 @@ import (
 
 	"go.uber.org/goleak"
 
-	"connectd/config"
 	"connectd/connect"
 	"connectd/connect/connector"
-	"connectd/convert"
+	"connectd/connect/connector/connectortest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -59,20 +58,10 @@ func TestTaskBacksOff(t *testing.T) {
 // idleConnector is a connector with the runtime's default settings.
 func idleConnector(t *testing.T) *connector.Connector {
 	t.Helper()
-	written, _ := config.NewConnector("c", map[string]string{"connector.class": "idle-source"})
-	var w connector.WorkerSettings
-	w.Defaults()
-	c, problems := connector.Load(written, &w, connect.Plugins{
-		Sources: []connect.Plugin{connect.SourcePlugin("idle-source", func(*idleSettings, connect.Env) (connect.Source, error) { return nil, nil })},
-		Converters: []connect.Plugin{
-			connect.ConverterPlugin("json", convert.NewJSON, "org.apache.kafka.connect.json.JsonConverter"),
-			connect.ConverterPlugin("simple", convert.NewSimple, "org.apache.kafka.connect.storage.SimpleHeaderConverter"),
-		},
-	})
-	if err := problems.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return connectortest.Load(t, connect.Plugins{
+		Sources:    []connect.Plugin{connect.SourcePlugin("idle-source", func(*idleSettings, connect.Env) (connect.Source, error) { return nil, nil })},
+		Converters: connectortest.Converters,
+	}, "c", map[string]string{"connector.class": "idle-source"})
 }
 
 type idleSettings struct{}

@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"context"
 	"log/slog"
 	"slices"
 	"strings"
@@ -9,11 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"connectd/config"
 	"connectd/connect"
 	"connectd/connect/connector"
+	"connectd/connect/connector/connectortest"
 	"connectd/connect/task"
-	"connectd/convert"
 	"connectd/kafka"
 )
 
@@ -52,39 +50,16 @@ func testPlugins(up *confirmations, store *memory) connect.Plugins {
 			return store.sink(c), nil
 		})},
 		Transforms: []connect.Plugin{connect.TransformPlugin("picky", newPicky)},
-		Converters: []connect.Plugin{
-			connect.ConverterPlugin("json", convert.NewJSON, "org.apache.kafka.connect.json.JsonConverter"),
-			connect.ConverterPlugin("simple", convert.NewSimple, "org.apache.kafka.connect.storage.SimpleHeaderConverter"),
-			connect.ConverterPlugin("string", convert.NewString, "org.apache.kafka.connect.storage.StringConverter"),
-		},
+		Converters: connectortest.Converters,
 	}
 }
 
-// load is the connector called name with settings.
-func load(t testing.TB, plugins connect.Plugins, name string, settings map[string]string) *connector.Connector {
-	t.Helper()
-	c, err := loadNamed(name, settings, plugins)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-func loadChild(settings map[string]string, plugins connect.Plugins) (*connector.Connector, error) {
-	name := settings["name"]
-	if name == "" {
-		name = "child"
-	}
-	return loadNamed(name, settings, plugins)
-}
-
-func loadNamed(name string, settings map[string]string, plugins connect.Plugins) (*connector.Connector, error) {
-	written, _ := config.NewConnector(name, settings)
-	var w connector.WorkerSettings
-	w.Defaults()
-	c, problems := connector.Load(written, &w, plugins)
-	return c, problems.Err()
-}
+// What all tests begin with.
+var (
+	load      = connectortest.Load
+	start     = connectortest.Run
+	testKafka = connectortest.Broker
+)
 
 // testWorker is a worker that is not running yet.
 func testWorker(t testing.TB, k kafka.Settings, adjust ...func(*connector.WorkerSettings)) *Worker {
@@ -94,25 +69,6 @@ func testWorker(t testing.TB, k kafka.Settings, adjust ...func(*connector.Worker
 		f(&s)
 	}
 	return New(&s, k, testLog(t))
-}
-
-// start runs w until the test's end or until the returned function is called.
-func start(t testing.TB, w *Worker) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- w.Run(ctx) }()
-	var once sync.Once
-	stop = func() {
-		once.Do(func() {
-			cancel()
-			if err := <-ended; err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	t.Cleanup(stop)
-	return stop
 }
 
 // until waits until what holds, and fails the test with what it saw when it does not come.

@@ -5,29 +5,14 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"strings"
 	"testing"
 	"time"
 
+	"connectd/connect/connector/connectortest"
 	"connectd/internal/testenv"
 	"connectd/kafka"
 	"connectd/record"
 )
-
-// testKafka starts a broker for one test.
-func testKafka(t testing.TB) kafka.Settings {
-	t.Helper()
-	broker, err := kafka.StartEmbedded(t.TempDir(), "", slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(broker.Close)
-	var k kafka.Settings
-	k.Defaults()
-	k.Brokers = []string{broker.Addr}
-	k.FetchWait = 50 * time.Millisecond
-	return k
-}
 
 // eachKafka runs test against a broker of its own in this process, and against the real one, which
 // it shares: prefix begins the names of its topics and connectors.
@@ -45,21 +30,13 @@ func eachKafka(t *testing.T, test func(t *testing.T, k kafka.Settings, prefix st
 // sharedKafka is the real broker.
 func sharedKafka(t testing.TB) kafka.Settings {
 	t.Helper()
-	var k kafka.Settings
-	k.Defaults()
-	k.Brokers = strings.Split(testenv.SharedKafka(t).Brokers, ",")
-	k.FetchWait = 50 * time.Millisecond
-	return k
+	return connectortest.Kafka(testenv.SharedKafka(t).Brokers)
 }
 
 // readTopic reads all messages of a topic.
 func readTopic(t testing.TB, k kafka.Settings, topic string) []kafka.Message {
 	t.Helper()
-	admin, err := kafka.NewAdmin(k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer admin.Close()
+	admin := connectortest.Admin(t, k)
 	logs, err := admin.ListOffsets(t.Context(), true, topic)
 	if err != nil {
 		t.Fatal(err)
@@ -91,19 +68,7 @@ func readTopic(t testing.TB, k kafka.Settings, topic string) []kafka.Message {
 // fill writes records n = from … to-1 into topic, which it creates with partitions.
 func fill(t testing.TB, k kafka.Settings, topic string, partitions, from, to int) {
 	t.Helper()
-	admin, err := kafka.NewAdmin(k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer admin.Close()
-	if err := admin.EnsureTopic(t.Context(), topic, kafka.TopicSpec{Partitions: partitions, Replication: 1}); err != nil {
-		t.Fatal(err)
-	}
-	p, err := kafka.NewProducer(k, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Close()
+	connectortest.Topic(t, k, topic, partitions)
 	var msgs []kafka.Message
 	for n := from; n < to; n++ {
 		msgs = append(msgs, kafka.Message{
@@ -111,27 +76,14 @@ func fill(t testing.TB, k kafka.Settings, topic string, partitions, from, to int
 			Key: fmt.Appendf(nil, `{"n":%d}`, n), Value: fmt.Appendf(nil, `{"n":%d,"text":"%d"}`, n, n),
 		})
 	}
-	done := make(chan error, 1)
-	p.Produce(msgs, func(err error) { done <- err })
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
+	connectortest.Produce(t, k, msgs...)
 }
 
 // committed are the offsets of a sink's group, as partition=offset or partition=offset+intent.
 func committed(t testing.TB, k kafka.Settings, connector string) []string {
 	t.Helper()
-	admin, err := kafka.NewAdmin(k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer admin.Close()
-	commits, err := admin.GroupOffsets(t.Context(), "connect-"+connector)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var all []string
-	for _, c := range commits {
+	for _, c := range commits(t, k, connector) {
 		s := fmt.Sprintf("%s=%d", c.Partition, c.Offset)
 		if c.Metadata != "" {
 			s += "+intent"
@@ -144,11 +96,7 @@ func committed(t testing.TB, k kafka.Settings, connector string) []string {
 // setOffset commits for a group that does not run.
 func setOffset(t testing.TB, k kafka.Settings, connector string, c kafka.Commit) {
 	t.Helper()
-	admin, err := kafka.NewAdmin(k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer admin.Close()
+	admin := connectortest.Admin(t, k)
 	if err := admin.SetGroupOffsets(t.Context(), "connect-"+connector, []kafka.Commit{c}); err != nil {
 		t.Fatal(err)
 	}
@@ -156,47 +104,42 @@ func setOffset(t testing.TB, k kafka.Settings, connector string, c kafka.Commit)
 
 func deleteBefore(t testing.TB, k kafka.Settings, topic string, offset int64) {
 	t.Helper()
-	admin, err := kafka.NewAdmin(k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer admin.Close()
+	admin := connectortest.Admin(t, k)
 	if err := admin.DeleteRecords(context.Background(), record.Partition{Topic: topic}, offset); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func logs(t *testing.T, k kafka.Settings, topic string) (ends map[record.Partition]kafka.Offsets) {
+func logs(t *testing.T, k kafka.Settings, topic string) map[record.Partition]kafka.Offsets {
 	t.Helper()
-	withAdmin(t, k, func(a *kafka.Admin) (err error) {
-		ends, err = a.ListOffsets(t.Context(), false, topic)
-		return err
-	})
+	ends, err := connectortest.Admin(t, k).ListOffsets(t.Context(), false, topic)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return ends
 }
 
-func withAdmin(t *testing.T, k kafka.Settings, f func(*kafka.Admin) error) {
+// commits are those of a sink's group.
+func commits(t testing.TB, k kafka.Settings, connector string) []kafka.Commit {
 	t.Helper()
 	admin, err := kafka.NewAdmin(k)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer admin.Close()
-	if err := f(admin); err != nil {
+	all, err := admin.GroupOffsets(t.Context(), "connect-"+connector)
+	if err != nil {
 		t.Fatal(err)
 	}
+	return all
 }
 
 // committedRecords is how many records the offsets of a sink's group have passed.
 func committedRecords(t *testing.T, k kafka.Settings, connector string) (n int64) {
 	t.Helper()
-	withAdmin(t, k, func(a *kafka.Admin) error {
-		commits, err := a.GroupOffsets(t.Context(), "connect-"+connector)
-		for _, c := range commits {
-			n += c.Offset
-		}
-		return err
-	})
+	for _, c := range commits(t, k, connector) {
+		n += c.Offset
+	}
 	return n
 }
 

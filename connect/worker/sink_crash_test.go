@@ -5,12 +5,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
+	"connectd/connect/connector/connectortest"
 	"connectd/internal/testenv"
-	"connectd/kafka"
 )
 
 func TestSinkCrash(t *testing.T) {
@@ -25,7 +23,7 @@ func TestSinkCrash(t *testing.T) {
 				dir := t.TempDir()
 				fill(t, k, "numbers", 2, 0, 600)
 				settings := map[string]string{
-					"connector.class": "disk-sink", "topics": "numbers", "dir": dir, "starts": starts,
+					"name": "child", "connector.class": "disk-sink", "topics": "numbers", "dir": dir, "starts": starts,
 					"batch.max.rows": "70", "linger.ms": "50", "tasks.max": "2",
 					// A static member takes its place back at once; another one would wait for the
 					// session of the killed member to end.
@@ -33,11 +31,11 @@ func TestSinkCrash(t *testing.T) {
 				}
 				crash(t, k, settings, step)
 				settings["batch.max.rows"] = "45" // the next life would cut other ranges
-				child := run(t, k, settings, "")
+				child := connectortest.Start(t, k, settings, "")
 				until(t, "all offsets", func() bool { return len(diskOffsets(t, dir)) >= 600 })
 				fill(t, k, "numbers", 2, 600, 650)
 				until(t, "the offsets that came later", func() bool { return len(diskOffsets(t, dir)) >= 650 })
-				child.stop(t)
+				child.Stop()
 				for offset, copies := range diskOffsets(t, dir) {
 					if copies != 1 {
 						t.Errorf("%s is there %d times", offset, copies)
@@ -56,14 +54,11 @@ func TestSinkCrash(t *testing.T) {
 // TestSinkRebalanceCrash has partitions move between two processes in the middle of flushes, and
 // kills one of the two in the middle of others.
 func TestSinkRebalanceCrash(t *testing.T) {
-	var k kafka.Settings
-	k.Defaults()
-	k.FetchWait = 50 * time.Millisecond
 	broker := testenv.OwnKafka(t, testenv.KafkaOptions{Properties: map[string]string{
 		"group.consumer.session.timeout.ms": "6000", "group.consumer.min.session.timeout.ms": "6000",
 		"group.consumer.heartbeat.interval.ms": "500", "group.consumer.min.heartbeat.interval.ms": "500",
 	}})
-	k.Brokers = strings.Split(broker.Brokers, ",")
+	k := connectortest.Kafka(broker.Brokers)
 	for _, protocol := range []string{"classic", "consumer"} {
 		for _, starts := range []string{"false", "true"} {
 			t.Run(protocol+"/starts="+starts, func(t *testing.T) {
@@ -80,21 +75,20 @@ func TestSinkRebalanceCrash(t *testing.T) {
 					n += 120
 				}
 				more()
-				first := run(t, k, settings, "")
+				first := connectortest.Start(t, k, settings, "")
 				until(t, "the first rows", func() bool { more(); return len(diskOffsets(t, dir)) > 0 })
 				settings["mark"] = filepath.Join(t.TempDir(), "mark")
-				second := run(t, k, settings, "")
+				second := connectortest.Start(t, k, settings, "")
 				until(t, "the second process's rows", func() bool {
 					more()
 					_, err := os.Stat(settings["mark"])
 					return err == nil
 				})
 				more()
-				first.signal(t, syscall.SIGKILL)
-				<-first.ended
+				first.Kill()
 				more()
 				until(t, "all rows", func() bool { return len(diskOffsets(t, dir)) >= n })
-				second.stop(t)
+				second.Stop()
 				for offset, copies := range diskOffsets(t, dir) {
 					if copies != 1 {
 						t.Errorf("%s is there %d times", offset, copies)
@@ -122,17 +116,17 @@ func TestSinkRefusedCrash(t *testing.T) {
 				dir := t.TempDir()
 				fill(t, k, "numbers", 2, 0, 300)
 				settings := map[string]string{
-					"connector.class": "disk-sink", "topics": "numbers", "dir": dir, "starts": starts, "refuse.every": "7",
+					"name": "child", "connector.class": "disk-sink", "topics": "numbers", "dir": dir, "starts": starts, "refuse.every": "7",
 					"errors.tolerance": "all", "errors.deadletterqueue.topic.name": "dead",
 					"batch.max.rows": "70", "linger.ms": "50", "tasks.max": "2",
 					"consumer.override.group.instance.id": "crash",
 				}
 				crash(t, k, settings, step)
 				settings["batch.max.rows"] = "45" // the next life would cut other ranges
-				child := run(t, k, settings, "")
+				child := connectortest.Start(t, k, settings, "")
 				fill(t, k, "numbers", 2, 300, 320)
 				until(t, "all offsets", func() bool { return committedRecords(t, k, "child") == 320 })
-				child.stop(t)
+				child.Stop()
 				there, dead := diskOffsets(t, dir), letterOffsets(readTopic(t, k, "dead"))
 				for p, l := range logs(t, k, "numbers") {
 					for offset := range l.End {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"connectd/connect/connector/connectortest"
 	"connectd/connect/task"
 	"connectd/kafka"
 )
@@ -12,11 +13,7 @@ import (
 // recreate deletes the topic and creates it again, with records n = from … to-1.
 func recreate(t *testing.T, k kafka.Settings, topic string, from, to int) {
 	t.Helper()
-	admin, err := kafka.NewAdmin(k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer admin.Close()
+	admin := connectortest.Admin(t, k)
 	if err := admin.DeleteTopic(t.Context(), topic); err != nil {
 		t.Fatal(err)
 	}
@@ -69,11 +66,7 @@ func TestSinkTopicDeleted(t *testing.T) {
 	w.Add(load(t, testPlugins(nil, store), "to-memory", sinkOf()))
 	start(t, w)
 	until(t, "the offset", func() bool { return slices.Equal(committed(t, k, "to-memory"), []string{"numbers-0=100"}) })
-	admin, err := kafka.NewAdmin(k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer admin.Close()
+	admin := connectortest.Admin(t, k)
 	if err := admin.DeleteTopic(t.Context(), "numbers"); err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"connectd/connect/connector/connectortest"
 	"connectd/kafka"
 	"connectd/record"
 )
@@ -73,12 +74,8 @@ func TestSinkRewindWhileItRuns(t *testing.T) {
 			w.Add(load(t, testPlugins(nil, store), topic, sinkOf("topics", topic, "consumer.group.protocol", protocol)))
 			start(t, w)
 			until(t, "the offset", func() bool { return slices.Equal(committed(t, k, topic), []string{topic + "-0=100"}) })
-			admin, err := kafka.NewAdmin(k)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer admin.Close()
-			err = admin.SetGroupOffsets(t.Context(), "connect-"+topic, []kafka.Commit{{Partition: record.Partition{Topic: topic}}})
+			admin := connectortest.Admin(t, k)
+			err := admin.SetGroupOffsets(t.Context(), "connect-"+topic, []kafka.Commit{{Partition: record.Partition{Topic: topic}}})
 			if err == nil || !strings.Contains(err.Error(), "stop its connector first") {
 				t.Errorf("rewound a running connector: %v", err)
 			}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"connectd/connect"
+	"connectd/connect/connector/connectortest"
 	"connectd/internal/fault"
 	"connectd/kafka"
 )
@@ -20,14 +21,14 @@ func TestSourceCrash(t *testing.T) {
 			t.Parallel()
 			k := testKafka(t)
 			dir := t.TempDir()
-			settings := map[string]string{"connector.class": "told-source", "topic": "numbers", "count": "2000", "pace.ms": "2", "told": filepath.Join(dir, "told")}
+			settings := map[string]string{"name": "child", "connector.class": "told-source", "topic": "numbers", "count": "2000", "pace.ms": "2", "told": filepath.Join(dir, "told")}
 			crash(t, k, settings, step)
 			if told, stored := readTold(t, settings["told"]), storedOffset(t, k); told > stored {
 				t.Errorf("upstream was told %d, the stored offset is %d", told, stored)
 			}
-			child := run(t, k, settings, "")
+			child := connectortest.Start(t, k, settings, "")
 			until(t, "the end", func() bool { return readTold(t, settings["told"]) == 2000 })
-			child.stop(t)
+			child.Stop()
 			seen := make([]bool, 2000)
 			next := 0
 			for _, m := range readTopic(t, k, "numbers") {

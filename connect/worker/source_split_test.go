@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"connectd/connect"
+	"connectd/connect/connector/connectortest"
 	"connectd/connect/task"
 	"connectd/kafka"
 	"connectd/record"
@@ -243,9 +244,9 @@ func TestSplitCrash(t *testing.T) {
 					settings["tasks.max"] = tasks
 					crash(t, k, settings, step)
 				}
-				child := run(t, k, settings, "")
+				child := connectortest.Start(t, k, settings, "")
 				follow(t, k, prefix+"numbers").until("the end", 3000)
-				child.stop(t)
+				child.Stop()
 				wantLanes(t, readCommitted(t, k, prefix+"numbers"), 1000, "a", "b", "c")
 			})
 		})
@@ -259,18 +260,18 @@ func TestSplitTakeover(t *testing.T) {
 		topic := prefix + "numbers"
 		// So many that no task has sent all of its own before it is stopped: it would not notice.
 		settings := lanesSettings(topic, 3, 3000, "name", prefix+"child", "exactly.once.support", "required", "pace.ms", "4")
-		zombie := run(t, k, settings, "")
+		zombie := connectortest.Start(t, k, settings, "")
 		seen := follow(t, k, topic)
 		seen.until("work", 300)
-		zombie.signal(t, syscall.SIGSTOP)
+		zombie.Signal(syscall.SIGSTOP)
 		settings["tasks.max"] = "1"
-		owner := run(t, k, settings, "")
+		owner := connectortest.Start(t, k, settings, "")
 		seen.until("the owner's work", len(seen.values)+300)
-		zombie.signal(t, syscall.SIGCONT)
-		until(t, "all three of its tasks to notice", func() bool { return strings.Count(zombie.output.String(), "fenced") >= 3 })
+		zombie.Signal(syscall.SIGCONT)
+		until(t, "all three of its tasks to notice", func() bool { return strings.Count(zombie.Output(), "fenced") >= 3 })
 		seen.until("the end", 9000)
-		owner.stop(t)
-		zombie.stop(t)
+		owner.Stop()
+		zombie.Stop()
 		wantLanes(t, readCommitted(t, k, topic), 3000, "a", "b", "c")
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"connectd/connect/connector/connectortest"
 	"connectd/internal/testenv"
 	"connectd/kafka"
 	"connectd/record"
@@ -23,11 +24,7 @@ import (
 // partition.
 func readCommitted(t testing.TB, k kafka.Settings, topic string) []string {
 	t.Helper()
-	admin, err := kafka.NewAdmin(k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer admin.Close()
+	admin := connectortest.Admin(t, k)
 	p := record.Partition{Topic: topic}
 	logs, err := admin.ListOffsets(t.Context(), false, topic)
 	if err != nil {
@@ -109,9 +106,9 @@ func TestTransactionsCrash(t *testing.T) {
 				eachKafka(t, func(t *testing.T, k kafka.Settings, prefix string) {
 					settings := exactly(t, prefix, 2000, "transaction.boundary", boundary, "transaction.boundary.interval.ms", "20", "pace.ms", "2")
 					crash(t, k, settings, step)
-					child := run(t, k, settings, "")
+					child := connectortest.Start(t, k, settings, "")
 					until(t, "the end", func() bool { return readTold(t, settings["told"]) == 2000 })
-					child.stop(t)
+					child.Stop()
 					wantNumbers(t, readCommitted(t, k, settings["topic"]), 2000)
 				})
 			})
@@ -125,21 +122,20 @@ func TestTransactionsRandomCrash(t *testing.T) {
 		const count = 12_000
 		settings := exactly(t, prefix, count, "pace.ms", "1")
 		for range 8 {
-			child := run(t, k, settings, "")
+			child := connectortest.Start(t, k, settings, "")
 			before := readTold(t, settings["told"])
 			until(t, "progress", func() bool { return readTold(t, settings["told"]) > before })
 			select {
 			case <-time.After(rand.N(200 * time.Millisecond)):
-			case err := <-child.ended:
-				t.Fatalf("child ended with %v", err)
+			case <-child.Ended():
+				t.Fatal("the process ended by itself")
 			}
-			child.signal(t, syscall.SIGKILL)
-			<-child.ended
+			child.Kill()
 		}
 		settings["pace.ms"] = "0"
-		child := run(t, k, settings, "")
+		child := connectortest.Start(t, k, settings, "")
 		until(t, "the end", func() bool { return readTold(t, settings["told"]) == count })
-		child.stop(t)
+		child.Stop()
 		wantNumbers(t, readCommitted(t, k, settings["topic"]), count)
 	})
 }
@@ -150,25 +146,25 @@ func TestTransactionsZombie(t *testing.T) {
 	eachKafka(t, func(t *testing.T, k kafka.Settings, prefix string) {
 		const count = 8000
 		settings := exactly(t, prefix, count, "pace.ms", "2", "restart.backoff.max.ms", "1500", "restart.backoff.ms", "10")
-		zombie := run(t, k, settings, "")
+		zombie := connectortest.Start(t, k, settings, "")
 		until(t, "work", func() bool { return readTold(t, settings["told"]) > 500 })
-		zombie.signal(t, syscall.SIGSTOP)
+		zombie.Signal(syscall.SIGSTOP)
 		stopped := readTold(t, settings["told"])
 
 		settings["told"] += ".owner"
-		owner := run(t, k, settings, "")
+		owner := connectortest.Start(t, k, settings, "")
 		until(t, "the owner's work", func() bool { return readTold(t, settings["told"]) > stopped+500 })
-		zombie.signal(t, syscall.SIGCONT)
-		until(t, "the zombie to notice", func() bool { return strings.Contains(zombie.output.String(), "fenced") })
+		zombie.Signal(syscall.SIGCONT)
+		until(t, "the zombie to notice", func() bool { return strings.Contains(zombie.Output(), "fenced") })
 		until(t, "the end", func() bool { return readTold(t, settings["told"]) == count })
-		if text := owner.output.String(); strings.Contains(text, "fenced") {
+		if text := owner.Output(); strings.Contains(text, "fenced") {
 			t.Error("the owner was fenced")
 		}
-		if text := zombie.output.String(); !strings.Contains(text, "its position goes on") {
+		if text := zombie.Output(); !strings.Contains(text, "its position goes on") {
 			t.Error("the zombie does not say why it stays out of the way")
 		}
-		zombie.stop(t)
-		owner.stop(t)
+		zombie.Stop()
+		owner.Stop()
 		wantNumbers(t, readCommitted(t, k, settings["topic"]), count)
 	})
 }
@@ -179,13 +175,13 @@ func TestTransactionsRivals(t *testing.T) {
 	eachKafka(t, func(t *testing.T, k kafka.Settings, prefix string) {
 		const count = 5000
 		settings := exactly(t, prefix, count, "pace.ms", "2", "restart.backoff.max.ms", "1000", "restart.backoff.ms", "10")
-		rivals := []*process{run(t, k, settings, ""), run(t, k, settings, "")}
+		rivals := []*connectortest.Process{connectortest.Start(t, k, settings, ""), connectortest.Start(t, k, settings, "")}
 		until(t, "the end", func() bool { return readTold(t, settings["told"]) == count })
-		for _, p := range rivals {
-			if n := strings.Count(p.output.String(), "claimed the transactional id"); n > 2 {
-				t.Errorf("process %d was fenced %d times", p.Process.Pid, n)
+		for i, p := range rivals {
+			if n := strings.Count(p.Output(), "claimed the transactional id"); n > 2 {
+				t.Errorf("process %d was fenced %d times", i, n)
 			}
-			p.stop(t)
+			p.Stop()
 		}
 		wantNumbers(t, readCommitted(t, k, settings["topic"]), count)
 	})

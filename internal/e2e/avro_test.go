@@ -23,7 +23,7 @@ func TestAvro(t *testing.T) {
 	}
 	// A record that were left out would be missing.
 	w.converters += "\n    errors.tolerance: all"
-	l := newLoad(t, w.source, w.sourceDB, w.prefix)
+	l := newLoad(w)
 	l.fill(10_000)
 	d := newDaemon(t, w.config())
 	d.start()
@@ -75,11 +75,9 @@ func TestAvroEnvelopes(t *testing.T) {
 	server, database := testenv.Database(t)
 	registry := testenv.OwnRegistry(t, testenv.RegistryOptions{})
 	name := strings.ToLower(database)
-	l := &load{t: t, server: server, dsn: server.DSN(database)}
-	l.connect()
-	l.must(`CREATE TABLE orders (id int PRIMARY KEY, total numeric(30,2), amount numeric, note text, at timestamptz(3), day date, tags text[], ref uuid, raw bytea, kind text NOT NULL DEFAULT 'x', n int NOT NULL)`)
-	l.must(`INSERT INTO orders SELECT i, i * 123456789012345678901.25, i / 7.0, CASE WHEN i % 3 > 0 THEN 'note ' || i END, now(), date '1969-12-31' + i, ARRAY['a', NULL], gen_random_uuid(), '\x00ff', 'k' || i, i FROM generate_series(1, 500) i`)
-	l.must("CREATE PUBLICATION " + name + " FOR TABLE orders")
+	l := publish(t, server, database, "orders",
+		`CREATE TABLE orders (id int PRIMARY KEY, total numeric(30,2), amount numeric, note text, at timestamptz(3), day date, tags text[], ref uuid, raw bytea, kind text NOT NULL DEFAULT 'x', n int NOT NULL)`,
+		`INSERT INTO orders SELECT i, i * 123456789012345678901.25, i / 7.0, CASE WHEN i % 3 > 0 THEN 'note ' || i END, now(), date '1969-12-31' + i, ARRAY['a', NULL], gen_random_uuid(), '\x00ff', 'k' || i, i FROM generate_series(1, 500) i`)
 	converters := ""
 	for _, what := range []string{"key", "value"} {
 		converters += fmt.Sprintf(`
@@ -92,23 +90,11 @@ worker:
   listeners: http://127.0.0.1:0
   metadata.max.age.ms: 1000
   offset.storage.topic: %[2]s-offsets
-connectors:
-  %[2]s-source:
-    connector.class: postgres-source
-    database.hostname: %[3]s
-    database.port: %[4]d
-    database.user: debezium
-    database.password: dbz
-    database.dbname: %[5]s
-    topic.prefix: %[2]s
-    slot.name: %[2]s
-    publication.name: %[2]s
-    table.include.list: public.orders
-    topic.creation.default.replication.factor: 1%[6]s
+connectors:%[3]s%[4]s
   %[2]s-sink:
     connector.class: postgres-sink
     topics: %[2]s.public.orders
-    connection.url: %[7]s
+    connection.url: %[5]s
     table.name.format: copied
     insert.mode: upsert
     pk.mode: record_key
@@ -117,8 +103,8 @@ connectors:
     linger.ms: 100
     transforms: unwrap
     transforms.unwrap.type: io.debezium.transforms.ExtractNewRecordState
-    transforms.unwrap.delete.tombstone.handling.mode: tombstone%[6]s
-`, testenv.SharedKafka(t).Brokers, name, server.Host, server.Port, database, converters, server.DSN(database)))
+    transforms.unwrap.delete.tombstone.handling.mode: tombstone%[4]s
+`, testenv.SharedKafka(t).Brokers, name, tableSource(server, database, "orders"), converters, server.DSN(database)))
 	d.start()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"connectd/internal/testenv"
 	"connectd/kafka"
 )
@@ -27,37 +25,22 @@ func TestKilledInBacklog(t *testing.T) {
 			server, database := testenv.Database(t)
 			broker := testenv.SharedKafka(t)
 			name := strings.ToLower(database)
-			l := &load{t: t, server: server, dsn: server.DSN(database)}
-			l.connect()
-			l.must("CREATE TABLE counted (id bigserial PRIMARY KEY, note text)")
-			l.must("CREATE PUBLICATION " + pgx.Identifier{name}.Sanitize() + " FOR TABLE counted")
+			l := publish(t, server, database, "counted", "CREATE TABLE counted (id bigserial PRIMARY KEY, note text)")
 			l.must("SELECT pg_create_logical_replication_slot('" + name + "', 'pgoutput')")
 			d := newDaemon(t, fmt.Sprintf(`
 worker:
-  bootstrap.servers: %[1]s
+  bootstrap.servers: %s
   listeners: http://127.0.0.1:0
-  offset.storage.topic: %[2]s-offsets
-connectors:
-  %[2]s:
-    connector.class: postgres-source
-    exactly.once.support: %[6]s
-    database.hostname: %[3]s
-    database.port: %[4]d
-    database.user: debezium
-    database.password: dbz
-    database.dbname: %[5]s
-    topic.prefix: %[2]s
-    slot.name: %[2]s
-    publication.name: %[2]s
-    table.include.list: public.counted
+  offset.storage.topic: %s-offsets
+connectors:%s
+    exactly.once.support: %s
     snapshot.mode: no_data
     max.batch.size: 100
     max.in.flight: 4
     topic.creation.default.partitions: 2
-    topic.creation.default.replication.factor: 1
     transforms: unwrap
     transforms.unwrap.type: io.debezium.transforms.ExtractNewRecordState
-`, broker.Brokers, name, server.Host, server.Port, database, mode.support))
+`, broker.Brokers, name, tableSource(server, database, "counted"), mode.support))
 
 			// 40 MB of WAL in few and large transactions, of which each start drains a part.
 			const rows = 40_000

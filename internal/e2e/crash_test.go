@@ -15,7 +15,7 @@ const patience = 5 * time.Minute
 // TestKilledAtRandom kills connectd 20 times at random moments of the load.
 func TestKilledAtRandom(t *testing.T) {
 	w := newWorld(t)
-	l := newLoad(t, w.source, w.sourceDB, w.prefix)
+	l := newLoad(w)
 	l.must("ALTER TABLE accounts ADD COLUMN note text")
 	l.fill(20_000)
 	d := newDaemon(t, w.config())
@@ -49,7 +49,7 @@ var steps = []string{
 // the other, while the load goes on.
 func TestKilledAtEachStep(t *testing.T) {
 	w := newWorld(t)
-	l := newLoad(t, w.source, w.sourceDB, w.prefix)
+	l := newLoad(w)
 	l.must("ALTER TABLE accounts ADD COLUMN note text")
 	l.fill(5_000)
 	d := newDaemon(t, w.config())
@@ -108,7 +108,7 @@ func TestServersGoAway(t *testing.T) {
 	must(t, w.source.CreateDatabase(t.Context(), w.sourceDB))
 	w.target, w.targetDB = testenv.Database(t)
 	w.s3, w.bucket = testenv.Bucket(t)
-	l := newLoad(t, w.source, w.sourceDB, w.prefix)
+	l := newLoad(w)
 	l.must("ALTER TABLE accounts ADD COLUMN note text")
 	l.fill(5_000)
 	d := newDaemon(t, w.config())

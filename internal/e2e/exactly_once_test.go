@@ -10,8 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
+	"connectd/connect/connector/connectortest"
 	"connectd/internal/testenv"
 	"connectd/kafka"
 	"connectd/record"
@@ -24,33 +23,18 @@ func TestExactlyOnce(t *testing.T) {
 	server, database := testenv.Database(t)
 	broker := testenv.SharedKafka(t)
 	prefix := strings.ToLower(database)
-	l := &load{t: t, server: server, dsn: server.DSN(database)}
-	l.connect()
-	l.must("CREATE TABLE counted (id bigserial PRIMARY KEY, note text)")
-	l.must("CREATE PUBLICATION " + pgx.Identifier{prefix}.Sanitize() + " FOR TABLE counted")
+	l := publish(t, server, database, "counted", "CREATE TABLE counted (id bigserial PRIMARY KEY, note text)")
 	d := newDaemon(t, fmt.Sprintf(`
 worker:
-  bootstrap.servers: %[1]s
+  bootstrap.servers: %s
   listeners: http://127.0.0.1:0
-connectors:
-  %[2]s:
-    connector.class: postgres-source
+connectors:%s
     exactly.once.support: required
-    database.hostname: %[3]s
-    database.port: %[4]d
-    database.user: debezium
-    database.password: dbz
-    database.dbname: %[5]s
-    topic.prefix: %[2]s
-    slot.name: %[2]s
-    publication.name: %[2]s
-    table.include.list: public.counted
     snapshot.mode: no_data
     topic.creation.default.partitions: 2
-    topic.creation.default.replication.factor: 1
     transforms: unwrap
     transforms.unwrap.type: io.debezium.transforms.ExtractNewRecordState
-`, broker.Brokers, prefix, server.Host, server.Port, database))
+`, broker.Brokers, tableSource(server, database, "counted")))
 
 	rows := 0
 	insert := func(n int) {
@@ -125,11 +109,7 @@ type counting struct {
 }
 
 func newCounting(t *testing.T, brokers, topic string) *counting {
-	c := &counting{t: t, topic: topic}
-	c.settings.Defaults()
-	c.settings.Brokers = strings.Split(brokers, ",")
-	c.settings.FetchWait = 50 * time.Millisecond
-	return c
+	return &counting{t: t, topic: topic, settings: connectortest.Kafka(brokers)}
 }
 
 func (c *counting) admin(f func(*kafka.Admin) error) error {

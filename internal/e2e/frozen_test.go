@@ -11,7 +11,7 @@ import (
 // partitions up, the servers have closed connections, and nothing may be lost or stand still.
 func TestFrozen(t *testing.T) {
 	w := newWorld(t)
-	l := newLoad(t, w.source, w.sourceDB, w.prefix)
+	l := newLoad(w)
 	l.must("ALTER TABLE accounts ADD COLUMN note text")
 	l.fill(5_000)
 	d := newDaemon(t, w.config())

@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"connectd/internal/testenv"
 )
 
@@ -21,35 +19,20 @@ func TestIncrementalSnapshotKilled(t *testing.T) {
 	server, database := testenv.Database(t)
 	broker := testenv.SharedKafka(t)
 	name := strings.ToLower(database)
-	l := &load{t: t, server: server, dsn: server.DSN(database)}
-	l.connect()
-	l.must("CREATE TABLE counted (id bigserial PRIMARY KEY, note text)")
-	l.must(fmt.Sprintf("INSERT INTO counted (note) SELECT 'row ' || i FROM generate_series(1, %d) i", rows))
-	l.must("CREATE PUBLICATION " + pgx.Identifier{name}.Sanitize() + " FOR TABLE counted")
+	l := publish(t, server, database, "counted", "CREATE TABLE counted (id bigserial PRIMARY KEY, note text)",
+		fmt.Sprintf("INSERT INTO counted (note) SELECT 'row ' || i FROM generate_series(1, %d) i", rows))
 	d := newDaemon(t, fmt.Sprintf(`
 worker:
-  bootstrap.servers: %[1]s
+  bootstrap.servers: %s
   listeners: http://127.0.0.1:0
-connectors:
-  %[2]s:
-    connector.class: postgres-source
+connectors:%s
     exactly.once.support: required
-    database.hostname: %[3]s
-    database.port: %[4]d
-    database.user: debezium
-    database.password: dbz
-    database.dbname: %[5]s
-    topic.prefix: %[2]s
-    slot.name: %[2]s
-    publication.name: %[2]s
-    table.include.list: public.counted
     snapshot.mode: no_data
     incremental.snapshot.chunk.size: 50
     max.batch.size: 25
-    topic.creation.default.replication.factor: 1
     transforms: unwrap
     transforms.unwrap.type: io.debezium.transforms.ExtractNewRecordState
-`, broker.Brokers, name, server.Host, server.Port, database))
+`, broker.Brokers, tableSource(server, database, "counted")))
 	d.start()
 	if got := d.snapshot("start", "nobody", "public.counted"); !strings.Contains(got, "Connector nobody not found") {
 		t.Errorf("an unknown connector: %s", got)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -50,14 +51,42 @@ type load struct {
 	changes int
 }
 
-func newLoad(t *testing.T, server *testenv.Postgres, database, publication string) *load {
-	t.Helper()
-	l := &load{t: t, server: server, dsn: server.DSN(database), rand: rand.New(rand.NewPCG(1, 2))}
-	l.connect()
-	l.must(schema)
-	// The role of the connector does not own the tables, as in production: their owner publishes them.
-	l.must("CREATE PUBLICATION " + pgx.Identifier{publication}.Sanitize() + " FOR TABLE events, accounts, readings, people, audit")
+func newLoad(w *world) *load {
+	w.t.Helper()
+	l := publish(w.t, w.source, w.sourceDB, "events, accounts, readings, people, audit", schema)
+	l.rand = rand.New(rand.NewPCG(1, 2))
 	return l
+}
+
+// publish runs statements in a database and publishes its tables for tableSource. The role of the
+// connector does not own them, as in production: their owner publishes them.
+func publish(t *testing.T, server *testenv.Postgres, database, tables string, statements ...string) *load {
+	t.Helper()
+	l := &load{t: t, server: server, dsn: server.DSN(database)}
+	l.connect()
+	for _, s := range statements {
+		l.must(s)
+	}
+	l.must("CREATE PUBLICATION " + pgx.Identifier{strings.ToLower(database)}.Sanitize() + " FOR TABLE " + tables)
+	return l
+}
+
+// tableSource is the connector of a database's table, in YAML that more settings may follow on. It has
+// the database's name, in lower case, as have its topics, its slot and its publication.
+func tableSource(server *testenv.Postgres, database, table string) string {
+	return fmt.Sprintf(`
+  %[1]s:
+    connector.class: postgres-source
+    database.hostname: %[2]s
+    database.port: %[3]d
+    database.user: debezium
+    database.password: dbz
+    database.dbname: %[4]s
+    topic.prefix: %[1]s
+    slot.name: %[1]s
+    publication.name: %[1]s
+    table.include.list: public.%[5]s
+    topic.creation.default.replication.factor: 1`, strings.ToLower(database), server.Host, server.Port, database, table)
 }
 
 // connect opens the load's connection, again after the server has restarted.

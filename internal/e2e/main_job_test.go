@@ -9,7 +9,7 @@ import (
 func TestMainJob(t *testing.T) {
 	const changes = 200_000
 	w := newWorld(t)
-	l := newLoad(t, w.source, w.sourceDB, w.prefix)
+	l := newLoad(w)
 	l.fill(changes / 4)
 
 	d := newDaemon(t, w.config())

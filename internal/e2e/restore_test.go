@@ -3,12 +3,12 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
+	"connectd/connect/connector/connectortest"
 	"connectd/internal/testenv"
 	"connectd/kafka"
 )
@@ -26,13 +26,9 @@ func testRestored(t *testing.T, mode string) {
 	target, database := testenv.Database(t)
 	broker := testenv.SharedKafka(t)
 	topic := strings.ToLower(database)
-	settings := kafka.Settings{}
-	settings.Defaults()
-	settings.Brokers = []string{broker.Brokers}
-	admin, err := kafka.NewAdmin(settings)
-	must(t, err)
-	defer admin.Close()
-	must(t, admin.EnsureTopic(t.Context(), topic, kafka.TopicSpec{Partitions: 2, Replication: 1}))
+	settings := connectortest.Kafka(broker.Brokers)
+	admin := connectortest.Admin(t, settings)
+	connectortest.Topic(t, settings, topic, 2)
 	conn, err := pgx.Connect(t.Context(), target.DSN(database))
 	must(t, err)
 	t.Cleanup(func() { _ = conn.Close(context.Background()) })
@@ -63,17 +59,12 @@ connectors:
 	produced := 0
 	produce := func(n int) {
 		t.Helper()
-		// A producer keeps to the topic that it knows, also when it is created anew.
-		producer, err := kafka.NewProducer(settings, slog.New(slog.DiscardHandler))
-		must(t, err)
-		defer producer.Close()
 		var messages []kafka.Message
 		for range n {
 			produced++
 			messages = append(messages, kafka.Message{Topic: topic, Partition: int32(produced % 2), Key: fmt.Appendf(nil, `{"n":%d}`, produced), Value: fmt.Appendf(nil, `{"n":%d}`, produced)})
 		}
-		producer.Produce(messages, func(error) {})
-		must(t, producer.Flush(t.Context()))
+		connectortest.Produce(t, settings, messages...) // of a producer of its own: one keeps to the topic that it knows
 	}
 	// Each number is there once.
 	await := func() {

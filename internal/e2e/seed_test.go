@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"connectd/connect/connector/connectortest"
 	"connectd/internal/testenv"
 	"connectd/kafka"
 )
@@ -50,15 +51,9 @@ func TestSeed(t *testing.T) {
 	d.args = []string{"run", filepath.Join(dir, "seed.yaml"), filepath.Join(dir, "worker.yaml")}
 	d.start()
 
-	settings := kafka.Settings{}
-	settings.Defaults()
-	settings.Brokers = []string{broker.Brokers}
+	settings := connectortest.Kafka(broker.Brokers)
 	settings.Metadata = time.Second
-	admin, err := kafka.NewAdmin(settings)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer admin.Close()
+	admin := connectortest.Admin(t, settings)
 	const topic = "cdc.production.public.orders" // fixed by the seed, too
 	defer func() { _ = admin.DeleteTopic(context.WithoutCancel(t.Context()), topic) }()
 	group, err := kafka.NewGroup(settings, kafka.GroupOptions{ID: database, Topics: []string{topic}, Reset: "earliest"}, slog.New(slog.DiscardHandler))

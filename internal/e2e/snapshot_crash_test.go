@@ -59,37 +59,23 @@ func newSnapshotCrash(t *testing.T, mode string) *snapshotCrash {
 	server, database := testenv.Database(t)
 	broker := testenv.SharedKafka(t)
 	prefix := strings.ToLower(database)
-	l := &load{t: t, server: server, dsn: server.DSN(database)}
-	l.connect()
-	l.must(`CREATE TABLE moved (id int PRIMARY KEY, n int, pad text, large text)`)
-	l.must("ALTER TABLE moved ALTER pad SET STORAGE PLAIN, ALTER large SET STORAGE EXTERNAL")
-	l.must(fmt.Sprintf("INSERT INTO moved SELECT g, 0, repeat('x', 3500), CASE WHEN g %% 20 = 0 THEN repeat('y', 3000) END FROM generate_series(1, %d) g", snapshotRows))
-	l.must("CREATE PUBLICATION " + pgx.Identifier{prefix}.Sanitize() + " FOR TABLE moved")
+	l := publish(t, server, database, "moved",
+		"CREATE TABLE moved (id int PRIMARY KEY, n int, pad text, large text)",
+		"ALTER TABLE moved ALTER pad SET STORAGE PLAIN, ALTER large SET STORAGE EXTERNAL",
+		fmt.Sprintf("INSERT INTO moved SELECT g, 0, repeat('x', 3500), CASE WHEN g %% 20 = 0 THEN repeat('y', 3000) END FROM generate_series(1, %d) g", snapshotRows))
 	d := newDaemon(t, fmt.Sprintf(`
 worker:
-  bootstrap.servers: %[1]s
+  bootstrap.servers: %s
   listeners: http://127.0.0.1:0
-  offset.storage.topic: %[2]s-offsets
-connectors:
-  %[2]s:
-    connector.class: postgres-source
-    exactly.once.support: %[6]s
-    database.hostname: %[3]s
-    database.port: %[4]d
-    database.user: debezium
-    database.password: dbz
-    database.dbname: %[5]s
-    topic.prefix: %[2]s
-    slot.name: %[2]s
-    publication.name: %[2]s
-    table.include.list: public.moved
+  offset.storage.topic: %s-offsets
+connectors:%s
+    exactly.once.support: %s
     topic.creation.default.partitions: 1
-    topic.creation.default.replication.factor: 1
     key.converter: org.apache.kafka.connect.json.JsonConverter
     key.converter.schemas.enable: false
     value.converter: org.apache.kafka.connect.json.JsonConverter
     value.converter.schemas.enable: false
-`, broker.Brokers, prefix, server.Host, server.Port, database, mode))
+`, broker.Brokers, prefix, tableSource(server, database, "moved"), mode))
 	return &snapshotCrash{
 		t: t, load: l, d: d, topic: newCounting(t, broker.Brokers, prefix+".public.moved"),
 		offsets: newCounting(t, broker.Brokers, prefix+"-offsets"), key: fmt.Sprintf(`["%[1]s",{"server":"%[1]s"}]`, prefix), noted: map[int]int{},

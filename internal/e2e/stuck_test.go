@@ -6,13 +6,14 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"connectd/connect/connector/connectortest"
 )
 
 // positions says where each topic ends and how far each sink's group is, for a target that stays
 // behind: whether it is the source that sends nothing, or a sink that takes nothing.
 func (w *world) positions() string {
-	admin := w.admin()
-	defer admin.Close()
+	admin := connectortest.Admin(w.t, connectortest.Kafka(w.kafka.Brokers))
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	var text strings.Builder

@@ -71,34 +71,22 @@ worker:
   metadata.max.age.ms: 1000
   offset.storage.topic: %[2]s-offsets
   key.converter: org.apache.kafka.connect.json.JsonConverter
-  key.converter.schemas.enable: %[8]t
+  key.converter.schemas.enable: %[5]t
   value.converter: org.apache.kafka.connect.json.JsonConverter
-  value.converter.schemas.enable: %[8]t
-connectors:
-  %[2]s-source:
-    connector.class: postgres-source
-    database.hostname: %[3]s
-    database.port: %[4]d
-    database.user: debezium
-    database.password: dbz
-    database.dbname: %[5]s
-    topic.prefix: %[2]s
-    slot.name: %[2]s
-    publication.name: %[2]s
-    table.include.list: public.large
-    topic.creation.default.replication.factor: 1
+  value.converter.schemas.enable: %[5]t
+connectors:%[3]s
     topic.creation.default.partitions: 1
     transforms: unwrap
     transforms.unwrap.type: io.debezium.transforms.ExtractNewRecordState
   %[2]s-sink:
     connector.class: postgres-sink
-    topics.regex: %[6]s\.public\.large
-    connection.url: %[7]s
+    topics.regex: %[2]s\.public\.large
+    connection.url: %[4]s
     table.name.format: ${table}
     insert.mode: upsert
     pk.mode: record_key
     linger.ms: 100
-`, broker.Brokers, prefix, source.Host, source.Port, database, prefix, target.DSN(targetDB), schemas))
+`, broker.Brokers, prefix, tableSource(source, database, "large"), target.DSN(targetDB), schemas))
 	d.start()
 	awaitVersion := func(want int) {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)

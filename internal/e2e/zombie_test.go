@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"connectd/connect/connector/connectortest"
 	"connectd/internal/compare"
 	"connectd/internal/testenv"
 	"connectd/kafka"
@@ -82,23 +83,12 @@ func newZombies(t *testing.T, broker *testenv.Kafka, protocol string) *zombies {
 	must(t, err)
 	_, err = z.clickhouse.Query(t.Context(), "CREATE TABLE `"+z.database+"`.numbers (n Int64) ENGINE = MergeTree ORDER BY n")
 	must(t, err)
-	z.kafka.Defaults()
-	z.kafka.Brokers = strings.Split(broker.Brokers, ",")
-	z.admin(func(a *kafka.Admin) error {
-		return a.EnsureTopic(t.Context(), z.name, kafka.TopicSpec{Partitions: zombiePartitions, Replication: 1})
-	})
+	z.kafka = connectortest.Kafka(broker.Brokers)
+	connectortest.Topic(t, z.kafka, z.name, zombiePartitions)
 	z.producer, err = kafka.NewProducer(z.kafka, slog.New(slog.DiscardHandler))
 	must(t, err)
 	t.Cleanup(z.producer.Close)
 	return z
-}
-
-func (z *zombies) admin(f func(*kafka.Admin) error) {
-	z.t.Helper()
-	a, err := kafka.NewAdmin(z.kafka)
-	must(z.t, err)
-	defer a.Close()
-	must(z.t, f(a))
 }
 
 func (z *zombies) config() string {
@@ -157,9 +147,7 @@ func (z *zombies) produce(n int) {
 		z.n++
 		all = append(all, kafka.Message{Topic: z.name, Partition: int32(z.n % zombiePartitions), Timestamp: record.NoTimestamp, Value: fmt.Appendf(nil, `{"n":%d}`, z.n)})
 	}
-	done := make(chan error, 1)
-	z.producer.Produce(all, func(err error) { done <- err })
-	must(z.t, <-done)
+	must(z.t, z.producer.Write(z.t.Context(), all))
 }
 
 func (z *zombies) produceUntil(what string, holds func() bool) {

@@ -1,18 +1,16 @@
 package clickhouse
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"connectd/config"
 	"connectd/connect"
 	"connectd/connect/connector"
+	"connectd/connect/connector/connectortest"
 	"connectd/connect/worker"
-	"connectd/convert"
 	"connectd/internal/testenv"
 	"connectd/kafka"
 	"connectd/record"
@@ -29,10 +27,7 @@ type flow struct {
 
 func newFlow(t *testing.T, more ...string) *flow {
 	t.Helper()
-	f := &flow{target: newTarget(t), topic: testenv.Topic(t, 1)}
-	f.kafka.Defaults()
-	f.kafka.Brokers = strings.Split(testenv.SharedKafka(t).Brokers, ",")
-	f.kafka.FetchWait = 50 * time.Millisecond
+	f := &flow{target: newTarget(t), topic: testenv.Topic(t, 1), kafka: connectortest.Kafka(testenv.SharedKafka(t).Brokers)}
 	f.settings = map[string]string{
 		"name": "to-" + f.topic, "connector.class": "clickhouse-sink", "topics": f.topic, "topic2TableMap": f.topic + "=orders",
 		"hostname": f.server.Host, "port": strconv.Itoa(f.server.Port), "username": f.server.User, "password": f.server.Password, "database": f.db,
@@ -47,27 +42,14 @@ func newFlow(t *testing.T, more ...string) *flow {
 // start runs the connector until stop.
 func (f *flow) start() (w *worker.Worker, stop func()) {
 	f.t.Helper()
-	written, _ := config.NewConnector(f.settings["name"], f.settings)
 	var s connector.WorkerSettings
 	s.Defaults()
-	c, problems := connector.Load(written, &s, connect.Plugins{
-		Sinks:      []connect.Plugin{connect.SinkPlugin("clickhouse-sink", New)},
-		Converters: []connect.Plugin{connect.ConverterPlugin("json", convert.NewJSON), connect.ConverterPlugin("simple", convert.NewSimple, "org.apache.kafka.connect.storage.SimpleHeaderConverter")},
-	})
-	if err := problems.Err(); err != nil {
-		f.t.Fatal(err)
-	}
 	w = worker.New(&s, f.kafka, f.log())
-	w.Add(c)
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- w.Run(ctx) }() // ends with stop
-	return w, func() {
-		cancel()
-		if err := <-ended; err != nil {
-			f.t.Error(err)
-		}
-	}
+	w.Add(connectortest.Load(f.t, connect.Plugins{
+		Sinks:      []connect.Plugin{connect.SinkPlugin("clickhouse-sink", New)},
+		Converters: connectortest.Converters,
+	}, f.settings["name"], f.settings))
+	return w, connectortest.Run(f.t, w)
 }
 
 // produce adds n orders to the topic.
@@ -84,23 +66,11 @@ func (f *flow) produce(n int) {
 // send adds records to the topic.
 func (f *flow) send(values ...string) {
 	f.t.Helper()
-	p, err := kafka.NewProducer(f.kafka, f.log())
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	defer p.Close()
 	var msgs []kafka.Message
 	for _, v := range values {
 		msgs = append(msgs, kafka.Message{Topic: f.topic, Partition: 0, Timestamp: time.Now().UnixMilli(), Value: []byte(v)})
 	}
-	failed := make(chan error, 1)
-	p.Produce(msgs, func(err error) { failed <- err })
-	if err := p.Flush(f.t.Context()); err != nil {
-		f.t.Fatal(err)
-	}
-	if err := <-failed; err != nil {
-		f.t.Fatal(err)
-	}
+	connectortest.Produce(f.t, f.kafka, msgs...)
 }
 
 // until waits until what holds.
@@ -234,11 +204,7 @@ func TestRewind(t *testing.T) {
 	stop()
 	f.query("ALTER TABLE $db.orders DELETE WHERE id >= 50 SETTINGS mutations_sync = 2")
 	f.query("ALTER TABLE $db.orders DELETE WHERE id < 50 SETTINGS mutations_sync = 2")
-	admin, err := kafka.NewAdmin(f.kafka)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer admin.Close()
+	admin := connectortest.Admin(t, f.kafka)
 	group := "connect-" + f.settings["name"]
 	f.until("the group is empty", func() bool {
 		return admin.SetGroupOffsets(t.Context(), group, []kafka.Commit{{Partition: record.Partition{Topic: f.topic}, Offset: 0}}) == nil

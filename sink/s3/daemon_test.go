@@ -1,109 +1,51 @@
 package s3
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"os"
-	"os/exec"
-	"os/signal"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"connectd/config"
 	"connectd/connect"
 	"connectd/connect/connector"
+	"connectd/connect/connector/connectortest"
 	"connectd/connect/worker"
-	"connectd/convert"
 	"connectd/internal/testenv"
 	"connectd/kafka"
 )
 
-// These tests run the sink as it runs for users: a worker in a process of its own, which is this
-// test binary started again, between the real broker and the real store.
-
-const (
-	daemonSettings = "CONNECTD_S3_TEST_SETTINGS" // JSON of the connector's settings
-	daemonBrokers  = "CONNECTD_S3_TEST_BROKERS"
-)
+// These tests run the sink as it runs for users: a worker in a process of its own, between the real
+// broker and the real store.
 
 func TestMain(m *testing.M) {
-	if text := os.Getenv(daemonSettings); text != "" {
-		os.Exit(runDaemon(text, os.Getenv(daemonBrokers)))
-	}
-	os.Exit(m.Run())
-}
-
-// runDaemon runs one connector until SIGTERM.
-func runDaemon(text, brokers string) int {
-	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	var settings map[string]string
-	if err := json.Unmarshal([]byte(text), &settings); err != nil {
-		log.Error("settings", "err", err)
-		return 1
-	}
-	var k kafka.Settings
-	k.Defaults()
-	k.Brokers, k.FetchWait = strings.Split(brokers, ","), 50*time.Millisecond
-	var s connector.WorkerSettings
-	s.Defaults()
-	s.Memory = 64 << 20
-	s.SchemasTopic = settings["name"] + "-schemas"
-	written, _ := config.NewConnector(settings["name"], settings)
-	c, problems := connector.Load(written, &s, connect.Plugins{
-		Sinks: []connect.Plugin{connect.SinkPlugin("s3-sink", New)},
-		Converters: []connect.Plugin{
-			connect.ConverterPlugin("json", convert.NewJSON, "org.apache.kafka.connect.json.JsonConverter"),
-			connect.ConverterPlugin("simple", convert.NewSimple, "org.apache.kafka.connect.storage.SimpleHeaderConverter"),
-		},
+	connectortest.Main(connect.Plugins{
+		Sinks:      []connect.Plugin{connect.SinkPlugin("s3-sink", New)},
+		Converters: connectortest.Converters,
+	}, func(s *connector.WorkerSettings, k kafka.Settings, log *slog.Logger) *worker.Worker {
+		debug.SetMemoryLimit(128 << 20)
+		s.Memory = 64 << 20
+		return worker.New(s, k, log)
 	})
-	if err := problems.Err(); err != nil {
-		log.Error("load", "err", err)
-		return 1
-	}
-	w := worker.New(&s, k, log)
-	w.Add(c)
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
-	if err := w.Run(ctx); err != nil {
-		log.Error("run", "err", err)
-		return 1
-	}
-	return 0
+	os.Exit(m.Run())
 }
 
 // daemon is a process that runs one connector, from a topic into a bucket of its own.
 type daemon struct {
+	*connectortest.Process
 	t        *testing.T
 	topic    string
 	bucket   string
 	client   *s3.Client
+	kafka    kafka.Settings
 	settings map[string]string
-	cmd      *exec.Cmd
-	ended    chan error
-	log      *lockedBuffer
-}
-
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
 }
 
 // newDaemon makes a topic and a bucket; more are settings, key after key and value.
@@ -111,7 +53,7 @@ func newDaemon(t *testing.T, partitions int, more ...string) *daemon {
 	t.Helper()
 	server, bucket := testenv.Bucket(t)
 	topic := testenv.Topic(t, partitions)
-	d := &daemon{t: t, topic: topic, bucket: bucket, client: server.Client(), settings: map[string]string{
+	d := &daemon{t: t, topic: topic, bucket: bucket, client: server.Client(), kafka: connectortest.Kafka(testenv.SharedKafka(t).Brokers), settings: map[string]string{
 		"name": topic, "connector.class": "s3-sink", "topics": topic, "s3.bucket.name": bucket,
 		"store.url": server.Endpoint, "s3.region": server.Region, "aws.access.key.id": server.AccessKey, "aws.secret.access.key": server.SecretKey,
 		"key.converter": "json", "value.converter": "json", "key.converter.schemas.enable": "false", "value.converter.schemas.enable": "false",
@@ -122,84 +64,23 @@ func newDaemon(t *testing.T, partitions int, more ...string) *daemon {
 	for i := 0; i < len(more); i += 2 {
 		d.settings[more[i]] = more[i+1]
 	}
-	t.Cleanup(d.kill)
 	return d
 }
 
 // start runs the connector; it dies at the step of the delivery protocol, if one is given.
 func (d *daemon) start(step string) {
 	d.t.Helper()
-	text, err := json.Marshal(d.settings)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	d.cmd, d.ended, d.log = exec.Command(os.Args[0]), make(chan error, 1), &lockedBuffer{}
-	d.cmd.Stderr, d.cmd.Stdout = d.log, d.log
-	d.cmd.Env = append(os.Environ(), daemonSettings+"="+string(text), daemonBrokers+"="+testenv.SharedKafka(d.t).Brokers, "CONNECTD_FAULT="+step, "GOMEMLIMIT=128MiB")
-	if err := d.cmd.Start(); err != nil {
-		d.t.Fatal(err)
-	}
-	cmd, ended := d.cmd, d.ended
-	go func() { ended <- cmd.Wait() }()
-}
-
-// died waits until the process is killed at its step.
-func (d *daemon) died() {
-	d.t.Helper()
-	select {
-	case err := <-d.ended:
-		d.cmd = nil
-		var exit *exec.ExitError
-		if !errors.As(err, &exit) || !strings.Contains(exit.Error(), "killed") {
-			d.t.Fatalf("the daemon ended with %v, want it killed; its log:\n%s", err, d.log.text.String())
-		}
-	case <-time.After(2 * time.Minute):
-		d.t.Fatalf("the daemon does not come to its end; its log:\n%s", d.log.text.String())
-	}
-}
-
-// stop ends the process in good order.
-func (d *daemon) stop() {
-	d.t.Helper()
-	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		d.t.Fatal(err)
-	}
-	if err := <-d.ended; err != nil {
-		d.t.Errorf("the daemon ended with %v; its log:\n%s", err, d.log.text.String())
-	}
-	d.cmd = nil
-}
-
-func (d *daemon) kill() {
-	if d.cmd != nil {
-		_ = d.cmd.Process.Kill()
-		<-d.ended
-		if d.t.Failed() {
-			d.t.Logf("the daemon's log:\n%s", d.log.text.String())
-		}
-	}
+	d.Process = connectortest.Start(d.t, d.kafka, d.settings, step)
 }
 
 // produce writes messages into the topic and waits for the broker to have them. Partition and
 // topic are filled in where they are empty.
 func (d *daemon) produce(msgs ...kafka.Message) {
 	d.t.Helper()
-	var k kafka.Settings
-	k.Defaults()
-	k.Brokers = strings.Split(testenv.SharedKafka(d.t).Brokers, ",")
-	p, err := kafka.NewProducer(k, slog.New(slog.DiscardHandler))
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	defer p.Close()
 	for i := range msgs {
 		msgs[i].Topic = d.topic
 	}
-	done := make(chan error, 1)
-	p.Produce(msgs, func(err error) { done <- err })
-	if err := <-done; err != nil {
-		d.t.Fatal(err)
-	}
+	connectortest.Produce(d.t, d.kafka, msgs...)
 }
 
 // numbers are messages {"n":from} … {"n":to-1}, a second apart, each into the partition of its

@@ -18,7 +18,7 @@ func TestFlushSize(t *testing.T) {
 	d.produce(numbers(0, 7, 1)...)
 	d.start("")
 	d.objects("two objects", func(o map[string]string) bool { return len(o) == 2 })
-	d.stop() // flushes the third
+	d.Stop() // flushes the third
 	first := content(t, d.client, d.bucket)
 	var names []string
 	for _, key := range slices.Sorted(maps.Keys(first)) {
@@ -33,7 +33,7 @@ func TestFlushSize(t *testing.T) {
 	d.start("")
 	d.produce(numbers(7, 9, 1)...)
 	d.objects("all nine", func(o map[string]string) bool { return len(counted(t, o)) == 9 })
-	d.stop()
+	d.Stop()
 	again := content(t, d.client, d.bucket)
 	for key, text := range first {
 		if !strings.HasPrefix(again[key], text) {
@@ -51,7 +51,7 @@ func TestIdleTopic(t *testing.T) {
 	d.start("")
 	got := d.objects("an object", func(o map[string]string) bool { return len(o) == 1 })
 	onceEach(t, got, 1)
-	d.stop()
+	d.Stop()
 }
 
 // TestCrash kills the daemon at each step of the protocol, with objects in five folders a flush,
@@ -77,16 +77,16 @@ func TestCrash(t *testing.T) {
 				d.produce(numbers(n, n+some, 2)...)
 				n += some
 				d.start(step)
-				d.died()
+				d.Died()
 			}
 			d.start("sink.writing") // while it recovers
 			d.produce(numbers(n, n+some, 2)...)
 			n += some
-			d.died()
+			d.Died()
 			d.settings["rotate.schedule.interval.ms"] = "200" // so that the last ones do not wait for others
 			d.start("")
 			d.objects("all numbers", func(o map[string]string) bool { return len(counted(t, o)) == n })
-			d.stop()
+			d.Stop()
 			got := content(t, d.client, d.bucket)
 			onceEach(t, got, n)
 			manifests(t, got)
@@ -144,7 +144,7 @@ func TestManyFolders(t *testing.T) {
 	}
 	d.start("")
 	d.count(folders)
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.Pid()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,6 +158,6 @@ func TestManyFolders(t *testing.T) {
 	if limit := 220 << 10; peak > limit && !raceDetector { // which takes several times as much
 		t.Errorf("the process used %d MB, want at most %d", peak>>10, limit>>10)
 	}
-	d.stop()
+	d.Stop()
 	onceEach(t, content(t, d.client, d.bucket), folders*each)
 }

@@ -25,8 +25,6 @@ func example(t *testing.T, file string) *Source {
 	written := loaded.Connectors[0]
 	var w connector.WorkerSettings
 	w.Defaults()
-	plugins := childPlugins
-	plugins.Converters[0].Aliases = []string{"org.apache.kafka.connect.json.JsonConverter"}
 	if _, problems := connector.Load(written, &w, plugins); problems.Err() != nil {
 		t.Fatal(problems.Err())
 	}

@@ -19,14 +19,14 @@ import (
 	"connectd/config"
 	"connectd/connect"
 	"connectd/connect/conform"
+	"connectd/connect/connector/connectortest"
+	"connectd/connect/worker"
 	"connectd/convert"
 	"connectd/record"
 )
 
 func TestMain(m *testing.M) {
-	if child() {
-		return
-	}
+	connectortest.Main(plugins, worker.New)
 	goleak.VerifyTestMain(m)
 }
 

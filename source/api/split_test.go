@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,15 +9,14 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"connectd/connect"
 	"connectd/connect/connector"
+	"connectd/connect/connector/connectortest"
 	"connectd/connect/task"
 	"connectd/connect/worker"
-	"connectd/kafka"
 )
 
 // shop is an API with several lists, at /a, /b and /c.
@@ -44,38 +42,6 @@ func split(u *upstream, tasks int, more ...string) map[string]string {
 		"key.converter", "json", "key.converter.schemas.enable", "false", "value.converter", "json", "value.converter.schemas.enable", "false"}, more...)...)
 }
 
-func startBroker(t *testing.T) string {
-	t.Helper()
-	broker, err := kafka.StartEmbedded(t.TempDir(), "127.0.0.1:0", slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(broker.Close)
-	return broker.Addr
-}
-
-// work runs a connector in this process until stop.
-func work(t *testing.T, broker string, all map[string]string) (w *worker.Worker, stop func()) {
-	t.Helper()
-	c, err := loadChild(all)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var s connector.WorkerSettings
-	s.Defaults()
-	w = worker.New(&s, kafkaAt(broker), slog.New(slog.DiscardHandler))
-	w.Add(c)
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- w.Run(ctx) }() // ends with stop
-	return w, func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}
-}
-
 // TestSplit has each endpoint in a task of its own, and breaks one of them.
 func TestSplit(t *testing.T) {
 	s, want := newShop(), map[string]bool{}
@@ -90,10 +56,13 @@ func TestSplit(t *testing.T) {
 	}
 	gone := "/b"
 	s.gone.Store(&gone)
-	u, broker := serve(t, s.ServeHTTP), startBroker(t)
-	w, stop := work(t, broker, split(u, 9))
-	defer stop()
-	for text, times := range consume(t, broker, want) {
+	u, k := serve(t, s.ServeHTTP), connectortest.Broker(t)
+	var settings connector.WorkerSettings
+	settings.Defaults()
+	w := worker.New(&settings, k, slog.New(slog.DiscardHandler))
+	w.Add(connectortest.Load(t, plugins, "orders", split(u, 9)))
+	connectortest.Run(t, w)
+	for text, times := range consume(t, k, want) {
 		if times != 1 {
 			t.Errorf("%s came %d times", text, times)
 		}
@@ -128,7 +97,7 @@ func TestSplitOtherwise(t *testing.T) {
 		t.Run(support, func(t *testing.T) {
 			t.Parallel()
 			s, want := newShop(), map[string]bool{}
-			u, broker := serve(t, s.ServeHTTP), startBroker(t)
+			u, k := serve(t, s.ServeHTTP), connectortest.Broker(t)
 			id, begin := 0, time.Now().Add(-time.Hour)
 			for _, tasks := range []int{3, 1, 2, 3, 2, 1} {
 				for _, path := range []string{"/a", "/b", "/c"} {
@@ -139,17 +108,13 @@ func TestSplitOtherwise(t *testing.T) {
 						want[o.text()] = true
 					}
 				}
-				cmd, _ := startChild(t, broker, split(u, tasks, "exactly.once.support", support))
+				p := connectortest.Start(t, k, split(u, tasks, "exactly.once.support", support), "")
 				awaitRequests(t, u, 1+rand.IntN(30))
-				_ = cmd.Process.Kill()
-				_ = cmd.Wait() // it was killed
+				p.Kill()
 			}
-			cmd, output := startChild(t, broker, split(u, 2, "exactly.once.support", support))
-			got := consume(t, broker, want)
-			_ = cmd.Process.Signal(syscall.SIGTERM)
-			if err := cmd.Wait(); err != nil {
-				t.Errorf("child ended with %v\n%s", err, output)
-			}
+			p := connectortest.Start(t, k, split(u, 2, "exactly.once.support", support), "")
+			got := consume(t, k, want)
+			p.Stop()
 			for text := range want {
 				if got[text] == 0 || support == "required" && got[text] > 1 {
 					t.Errorf("%s came %d times", text, got[text])

@@ -4,110 +4,48 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
-	"connectd/config"
 	"connectd/connect"
-	"connectd/connect/connector"
+	"connectd/connect/connector/connectortest"
 	"connectd/connect/worker"
-	"connectd/convert"
 	"connectd/kafka"
 )
 
-// The crash tests run a connector in a child process, which is this test binary started again,
-// and kill it with SIGKILL at random moments. The broker and the files outlive it.
-
-const (
-	childSettings = "FILES_TEST_CHILD" // JSON of the connector's settings
-	childBroker   = "FILES_TEST_BROKER"
-)
+// plugins are what a connector of these tests is made of.
+var plugins = connect.Plugins{
+	Sources:    []connect.Plugin{connect.SourcePlugin("files-source", New, "FileStreamSource")},
+	Converters: connectortest.Converters,
+}
 
 func TestMain(m *testing.M) {
 	leastRange = 1000
-	if text := os.Getenv(childSettings); text != "" {
-		if err := child(text); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
+	connectortest.Main(plugins, worker.New)
 	goleak.VerifyTestMain(m, idle...)
-}
-
-// child runs one connector until SIGTERM.
-func child(text string) error {
-	var all map[string]string
-	if err := json.Unmarshal([]byte(text), &all); err != nil {
-		return err
-	}
-	plugins := connect.Plugins{
-		Sources: []connect.Plugin{connect.SourcePlugin("files-source", New)},
-		Converters: []connect.Plugin{
-			connect.ConverterPlugin("json", convert.NewJSON),
-			connect.ConverterPlugin("string", convert.NewString),
-			connect.ConverterPlugin("simple", convert.NewSimple, "org.apache.kafka.connect.storage.SimpleHeaderConverter"),
-		},
-	}
-	var s connector.WorkerSettings
-	s.Defaults()
-	written, _ := config.NewConnector("files", all)
-	c, problems := connector.Load(written, &s, plugins)
-	if err := problems.Err(); err != nil {
-		return err
-	}
-	w := worker.New(&s, kafkaAt(os.Getenv(childBroker)), slog.New(slog.NewTextHandler(os.Stderr, nil)))
-	w.Add(c)
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
-	return w.Run(ctx)
-}
-
-func kafkaAt(broker string) kafka.Settings {
-	var k kafka.Settings
-	k.Defaults()
-	k.Brokers = []string{broker}
-	k.FetchWait = 50 * time.Millisecond
-	return k
 }
 
 // crashing is a connector that is killed and started again.
 type crashing struct {
-	t      *testing.T
-	env    []string
-	broker string
-	output bytes.Buffer
-	seen   map[string]int // lines that arrived
-	group  *kafka.Group
+	t        *testing.T
+	kafka    kafka.Settings
+	settings map[string]string
+	seen     map[string]int // lines that arrived
+	group    *kafka.Group
 }
 
 func newCrashing(t *testing.T, all map[string]string) *crashing {
 	t.Helper()
-	broker, err := kafka.StartEmbedded(t.TempDir(), "127.0.0.1:0", slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(broker.Close)
-	admin, err := kafka.NewAdmin(kafkaAt(broker.Addr))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer admin.Close()
-	if err := admin.EnsureTopic(t.Context(), "rows", kafka.TopicSpec{Partitions: 1, Replication: 1}); err != nil {
-		t.Fatal(err)
-	}
+	c := &crashing{t: t, kafka: connectortest.Broker(t), settings: all, seen: map[string]int{}}
+	connectortest.Topic(t, c.kafka, "rows", 1)
 	for key, value := range map[string]string{
 		"name": "files", "connector.class": "files-source", "topic": "rows", "poll.interval.ms": "20", "file.stable.ms": "20",
 		"key.converter": "string", "value.converter": "string", "restart.backoff.ms": "10", "batch.size": "7", "format": "lines",
@@ -116,12 +54,8 @@ func newCrashing(t *testing.T, all map[string]string) *crashing {
 			all[key] = value
 		}
 	}
-	text, err := json.Marshal(all)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &crashing{t: t, broker: broker.Addr, seen: map[string]int{}, env: append(os.Environ(), childSettings+"="+string(text), childBroker+"="+broker.Addr)}
-	c.group, err = kafka.NewGroup(kafkaAt(broker.Addr), kafka.GroupOptions{ID: "test", Topics: []string{"rows"}, Reset: "earliest", ReadCommitted: true}, slog.New(slog.DiscardHandler))
+	var err error
+	c.group, err = kafka.NewGroup(c.kafka, kafka.GroupOptions{ID: "test", Topics: []string{"rows"}, Reset: "earliest", ReadCommitted: true}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +63,6 @@ func newCrashing(t *testing.T, all map[string]string) *crashing {
 		c.group.Close(context.Background())
 		if t.Failed() {
 			c.explain(all["input.path"])
-			t.Logf("the children's output ends with:\n%s", c.output.Bytes()[max(0, c.output.Len()-4000):])
 		}
 	})
 	return c
@@ -137,7 +70,7 @@ func newCrashing(t *testing.T, all map[string]string) *crashing {
 
 // explain logs what is stored and what is there, which is what one wants to know of a lost line.
 func (c *crashing) explain(dir string) {
-	store, err := kafka.OpenStore(context.Background(), kafkaAt(c.broker), "connect-offsets", slog.New(slog.DiscardHandler))
+	store, err := kafka.OpenStore(context.Background(), c.kafka, "connect-offsets", slog.New(slog.DiscardHandler))
 	if err != nil {
 		c.t.Log(err)
 		return
@@ -165,33 +98,26 @@ func (c *crashing) explain(dir string) {
 	}
 }
 
-// live runs the connector for so long and kills it.
-func (c *crashing) live(d time.Duration, work func(done <-chan struct{})) {
+// live runs the connector for a while, in which step is taken again and again, and kills it.
+func (c *crashing) live(step func()) {
 	c.t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env, cmd.Stdout, cmd.Stderr = c.env, &c.output, &c.output
-	if err := cmd.Start(); err != nil {
-		c.t.Fatal(err)
+	p := connectortest.Start(c.t, c.kafka, c.settings, "")
+	defer time.AfterFunc(time.Duration(100+rand.IntN(500))*time.Millisecond, p.Kill).Stop()
+	for {
+		select {
+		case <-p.Ended():
+			step()
+			return
+		case <-time.After(time.Duration(rand.IntN(20)) * time.Millisecond):
+			step()
+		}
 	}
-	done := make(chan struct{})
-	timer := time.AfterFunc(d, func() {
-		_ = cmd.Process.Kill()
-		close(done)
-	})
-	defer timer.Stop()
-	work(done)
-	<-done
-	_ = cmd.Wait() // killed
 }
 
 // drain runs the connector until all lines have arrived.
 func (c *crashing) drain(want map[string]bool) {
 	c.t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env, cmd.Stdout, cmd.Stderr = c.env, &c.output, &c.output
-	if err := cmd.Start(); err != nil {
-		c.t.Fatal(err)
-	}
+	p := connectortest.Start(c.t, c.kafka, c.settings, "")
 	ctx, cancel := context.WithTimeout(c.t.Context(), 2*time.Minute)
 	defer cancel()
 	left := len(want)
@@ -208,11 +134,7 @@ func (c *crashing) drain(want map[string]bool) {
 			}
 		}
 	}
-	_ = cmd.Process.Signal(syscall.SIGTERM)
-	// One that had nothing to do may be told to stop before it listens to signals.
-	if err := cmd.Wait(); err != nil && !cmd.ProcessState.Sys().(syscall.WaitStatus).Signaled() {
-		c.t.Errorf("the last child ended with %v", err)
-	}
+	p.Stop()
 	for line := range want {
 		if c.seen[line] == 0 {
 			c.t.Errorf("%q is lost", line)
@@ -257,17 +179,7 @@ func TestCrashTail(t *testing.T) {
 				}
 			}
 			for range 12 {
-				c.live(time.Duration(100+rand.IntN(500))*time.Millisecond, func(done <-chan struct{}) {
-					for {
-						select {
-						case <-done:
-							return
-						case <-time.After(time.Duration(rand.IntN(20)) * time.Millisecond):
-							step()
-						}
-					}
-				})
-				step()
+				c.live(step)
 			}
 			c.drain(want)
 			c.doubled(once)
@@ -326,17 +238,7 @@ func TestCrashComplete(t *testing.T) {
 				move(t, hidden, filepath.Join(dir, fmt.Sprintf("%04d.txt", files)))
 			}
 			for range 12 {
-				c.live(time.Duration(100+rand.IntN(500))*time.Millisecond, func(done <-chan struct{}) {
-					for {
-						select {
-						case <-done:
-							return
-						case <-time.After(time.Duration(rand.IntN(30)) * time.Millisecond):
-							step()
-						}
-					}
-				})
-				step()
+				c.live(step)
 			}
 			c.drain(want)
 			c.doubled(once)

@@ -7,9 +7,7 @@ import (
 	"testing"
 
 	"connectd/config"
-	"connectd/connect"
 	"connectd/connect/connector"
-	"connectd/convert"
 )
 
 // example loads a file of examples/ with these variables set.
@@ -21,14 +19,6 @@ func example(t *testing.T, name string, env ...string) *Config {
 	file, problems := config.Load([]string{filepath.Join("..", "..", "examples", name)})
 	if err := problems.Err(); err != nil {
 		t.Fatal(err)
-	}
-	plugins := connect.Plugins{
-		Sources: []connect.Plugin{connect.SourcePlugin("files-source", New, "FileStreamSource")},
-		Converters: []connect.Plugin{
-			connect.ConverterPlugin("json", convert.NewJSON, "org.apache.kafka.connect.json.JsonConverter"),
-			connect.ConverterPlugin("string", convert.NewString, "org.apache.kafka.connect.storage.StringConverter"),
-			connect.ConverterPlugin("simple", convert.NewSimple, "org.apache.kafka.connect.storage.SimpleHeaderConverter"),
-		},
 	}
 	var w connector.WorkerSettings
 	w.Defaults()

@@ -11,6 +11,7 @@ package main
 import (
 	"bufio"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,16 +20,13 @@ import (
 )
 
 func main() {
-	args := os.Args[1:]
-	if len(args) > 0 && args[0] == "--" {
-		args = args[1:]
-	}
-	if len(args) == 0 {
+	flag.Parse() // which takes the "--"
+	if flag.NArg() == 0 {
 		fmt.Fprintln(os.Stderr, "usage: count -- go test -json [argument…]")
 		os.Exit(2)
 	}
 	c := newCounter(os.Stdout, os.Getenv("CONNECTD_TEST_REQUIRE_SERVERS") == "1")
-	code, err := run(args, c)
+	code, err := run(flag.Args(), c)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "count:", err)
 	}

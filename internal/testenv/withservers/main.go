@@ -7,6 +7,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -18,17 +19,14 @@ import (
 )
 
 func main() {
-	args := os.Args[1:]
-	if len(args) > 0 && args[0] == "--" {
-		args = args[1:]
-	}
-	if len(args) == 0 {
+	flag.Parse() // which takes the "--"
+	if flag.NArg() == 0 {
 		fmt.Fprintln(os.Stderr, "usage: withservers -- command [argument…]")
 		os.Exit(2)
 	}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	code, err := run(args, signals)
+	code, err := run(flag.Args(), signals)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "withservers:", err)
 	}
