@@ -1,7 +1,6 @@
 package clickhouse
 
 import (
-	"encoding/binary"
 	"math"
 
 	"connectd/convert"
@@ -29,7 +28,7 @@ func (c *floatColumn) append(s *record.Schema, v *record.Value) error {
 		}
 	}
 	if c.width == 8 {
-		c.data = binary.LittleEndian.AppendUint64(c.data, math.Float64bits(f))
+		c.put64(math.Float64bits(f))
 		return nil
 	}
 	if narrow := float32(f); math.IsInf(float64(narrow), 0) && !math.IsInf(f, 0) {
@@ -38,7 +37,7 @@ func (c *floatColumn) append(s *record.Schema, v *record.Value) error {
 		}
 		f = math.Copysign(math.MaxFloat32, f)
 	}
-	c.data = binary.LittleEndian.AppendUint32(c.data, math.Float32bits(float32(f)))
+	c.put32(math.Float32bits(float32(f)))
 	return nil
 }
 
@@ -64,6 +63,6 @@ func (c *boolColumn) append(s *record.Schema, v *record.Value) error {
 	if is {
 		b = 1
 	}
-	c.data = append(c.data, b)
+	c.put8(b)
 	return nil
 }

@@ -71,7 +71,7 @@ func (w *Writer) forgotten(ctx context.Context, t *table, r record.Range) (bool,
 func (w *Writer) found(ctx context.Context, t *table, r record.Range, b *block) (int, error) {
 	var n uint64
 	err := w.conn.QueryRow(ctx, fmt.Sprintf("SELECT uniqExact(%[1]s) FROM %[2]s WHERE %[3]s = %[4]s AND %[5]s = %[6]d AND %[1]s BETWEEN %[7]d AND %[8]d",
-		offsetColumn, t.quoted, topicColumn, quoteText(string(t.topic)), partitionColumn, r.Partition.ID, b.offsets[0], b.offsets[len(b.offsets)-1])).Scan(&n)
+		offsetColumn, t.quoted, topicColumn, quoteText(string(t.topic)), partitionColumn, r.Partition.ID, b.offsets.of(0), b.offsets.of(b.rows-1))).Scan(&n)
 	if err != nil {
 		return 0, w.explain("look for offsets in "+t.quoted, err)
 	}

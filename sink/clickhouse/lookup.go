@@ -278,7 +278,7 @@ func (w *Writer) complete(t *table, wait *waiting, columns []string, newest map[
 			c.schema = c.found.Schema
 		}
 	}
-	if err := own.bind(t.open(m.defaults, w.cfg.MaxRows, w.spare), w.spare); err != nil {
+	if err := own.bind(t.open(m.defaults, w.cfg.MaxRows), w.spare); err != nil {
 		return connect.Permanent(fmt.Errorf("table %s: %w", t.quoted, err))
 	}
 	if err := own.append(t, r, wait.facts, w.unavailable); err != nil {

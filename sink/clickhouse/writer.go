@@ -145,7 +145,7 @@ func (w *Writer) add(ctx context.Context, t *table, b *record.Batch, i int) erro
 		return nil
 	}
 	if m.block == nil || m.block.rows >= w.cfg.MaxRows {
-		if err := m.bind(t.open(m.defaults, w.cfg.MaxRows, w.spare), w.spare); err != nil {
+		if err := m.bind(t.open(m.defaults, w.cfg.MaxRows), w.spare); err != nil {
 			return connect.Permanent(fmt.Errorf("table %s: %w", t.quoted, err))
 		}
 	}
@@ -263,6 +263,7 @@ func (w *Writer) skip(t *table) {
 // and the place of the block in the range: the server drops what it has seen under it, so that a
 // range may be sent any number of times.
 func (w *Writer) Flush(ctx context.Context, r record.Range) error {
+	defer w.rest()
 	for _, t := range w.sorted() {
 		if err := w.send(ctx, t, r, 0); err != nil {
 			return err
@@ -299,7 +300,7 @@ func (w *Writer) send(ctx context.Context, t *table, r record.Range, first int) 
 			continue
 		}
 		fault.Point("sink.writing")
-		token := fmt.Sprintf("%s/%s/%d-%d-%d", r.ID, t.table, first+n, b.offsets[0], b.rows)
+		token := fmt.Sprintf("%s/%s/%d-%d-%d", r.ID, t.table, first+n, b.offsets.of(0), b.rows)
 		if err := w.insert(ctx, t, b, token); err != nil {
 			return w.reject(ctx, t, b, r.Partition.String(), err)
 		}
