@@ -25,7 +25,7 @@ func (w *Writer) stored(ctx context.Context, t *table, r record.Range, b *block)
 	if err != nil || !forgotten {
 		return false, err
 	}
-	if t.version >= 0 && len(t.sorting) > 0 {
+	if t.replaces() {
 		return false, nil // the same rows with the same versions replace themselves
 	}
 	unknown := "can not be known"

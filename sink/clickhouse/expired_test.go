@@ -74,6 +74,18 @@ func TestExpiredWithoutOffsets(t *testing.T) {
 	x.want("SELECT count() FROM $db.orders WHERE id < 1000", "20")
 }
 
+// TestExpiredWithVersionsThatReplaceNothing: a column of that name in a table that keeps all rows.
+func TestExpiredWithVersionsThatReplaceNothing(t *testing.T) {
+	x := newTarget(t)
+	x.query("CREATE TABLE $db.orders (" + plainColumns + ", _version UInt64) ENGINE = MergeTree ORDER BY id" + smallWindow)
+	x.write(orders(0, 10), id(1))
+	x.forget()
+	if err := x.late(orders(0, 10), id(1)); !connect.IsPermanent(err) || !strings.Contains(err.Error(), "on.intent.expired: insert") {
+		t.Errorf("got %v, want a permanent error that names the setting", err)
+	}
+	x.want("SELECT count() FROM $db.orders WHERE id < 1000", "10")
+}
+
 func TestExpiredWithVersions(t *testing.T) {
 	x := newTarget(t)
 	x.query("CREATE TABLE $db.orders (" + plainColumns + ", _version UInt64, _is_deleted UInt8) ENGINE = ReplacingMergeTree(_version, _is_deleted) ORDER BY id" + smallWindow)
