@@ -8,7 +8,8 @@ import (
 )
 
 // floatColumn holds Float32 and Float64. A number with more digits than the type has is rounded
-// to the nearest one, which is what the type means; one beyond its range is refused.
+// to the nearest one, which is what the type means; one beyond its range is refused, and so is an
+// integer that would become another one.
 type floatColumn struct {
 	fixed
 	policy policy
@@ -36,6 +37,9 @@ func (c *floatColumn) append(s *record.Schema, v *record.Value) error {
 			return outOfRange("%g is out of range of Float32", f)
 		}
 		f = math.Copysign(math.MaxFloat32, f)
+	}
+	if v.Kind == record.Int && float64(float32(f)) != f && c.policy != clamp {
+		return outOfRange("%d is not exactly a Float32, which has 24 bits", v.N)
 	}
 	c.put32(math.Float32bits(float32(f)))
 	return nil
