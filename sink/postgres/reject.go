@@ -16,7 +16,7 @@ import (
 
 // maxRejected is how many refused records one search finds; the next flush finds the rest. A search
 // for what is refused at COMMIT finds all: a row that lacks another one of the range is told from one
-// that is bad only when all of them have been tried.
+// that is bad only when all of them have been tried. Of more, it looks for none that pass together.
 const maxRejected = 1000
 
 // commitError is an error of COMMIT itself: every statement before it was accepted.
@@ -39,8 +39,8 @@ func (w *Writer) reject(ctx context.Context, r record.Range, cause error) error 
 		r.Start, r.End, w.partition, cause))
 }
 
-// inPieces is transact in statements as small as they must be. late has constraints checked at once
-// that are deferred to COMMIT.
+// inPieces is transact in statements as small as they must be. late says that COMMIT has refused what
+// every statement had taken.
 func (w *Writer) inPieces(ctx context.Context, r record.Range, late bool) error {
 	c, err := w.sink.pool.acquire(ctx)
 	if err != nil {
@@ -97,6 +97,10 @@ type search struct {
 	late    bool
 	buffer  *buffer // at hand
 	refused []refused
+
+	// Of a late search.
+	steps   []*step
+	written int // changes
 }
 
 // refused is one row that the server does not take.
@@ -113,18 +117,18 @@ var errEnough = errors.New("enough refused records were found")
 
 // write writes all rows of tables but the refused ones.
 func (x *search) write(ctx context.Context, w *Writer, tables []*buffer) error {
-	if x.late {
-		if _, err := x.tx.Exec(ctx, "SET CONSTRAINTS ALL IMMEDIATE"); err != nil {
+	for _, b := range tables {
+		if err := x.conn.truncate(ctx, b); err != nil {
+			return err
+		}
+		if err := w.verify(ctx, x.conn, b); err != nil {
 			return err
 		}
 	}
+	if x.late {
+		return x.atCommit(ctx, w, tables)
+	}
 	for _, x.buffer = range tables {
-		if err := x.conn.truncate(ctx, x.buffer); err != nil {
-			return err
-		}
-		if err := w.verify(ctx, x.conn, x.buffer); err != nil {
-			return err
-		}
 		for _, s := range w.steps(x.buffer) {
 			for from := 0; from < len(s.rows.rows); from += w.sink.cfg.BatchSize {
 				if err := x.rows(ctx, &s, from, min(from+w.sink.cfg.BatchSize, len(s.rows.rows))); err != nil {
@@ -204,7 +208,7 @@ func (x *search) rows(ctx context.Context, s *step, from, to int) error {
 			continue
 		}
 		x.refused = append(x.refused, refused{x.buffer, s, bad, err})
-		if len(x.refused) == maxRejected && !x.late {
+		if len(x.refused) == maxRejected {
 			return errEnough
 		}
 		from = bad + 1
