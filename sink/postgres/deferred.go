@@ -5,6 +5,9 @@ import (
 	"context"
 	"math/bits"
 	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // What COMMIT refuses may be refused for what else is there: a sum over several rows, two rows that
@@ -13,13 +16,17 @@ import (
 const (
 	// mostBeside is how many of those left out before a place, and how many behind it, are tried together.
 	mostBeside = 16
+	// mostJoins is how often that is done, about a millisecond each time.
+	mostJoins = 5000
 	// mostSubsets is of how many that are left out in the end every combination is tried.
 	mostSubsets = 8
 )
 
-// change is a row or a delete of a range.
+// change is a row or a delete of a range, which is in the staging table of its step.
 type change struct {
 	refused
+	ctid    string
+	n       int     // of its step's
 	renewed *change // of a delete: the new row of its key
 	written bool
 }
@@ -34,8 +41,14 @@ func (c *change) place() int64 {
 
 // atCommit writes the changes of the tables, all but the fewest that COMMIT would refuse.
 func (x *search) atCommit(ctx context.Context, w *Writer, tables []*buffer) error {
-	left, err := x.most(ctx, x.changes(w, tables))
-	for before := 0; err == nil && x.written != before; { // what was written last may have been lacking before
+	all, err := x.load(ctx, w, tables)
+	if err != nil {
+		return err
+	}
+	left, err := x.most(ctx, all)
+	// What is left out is few, and what was lacking may be there by now, such as a parent.
+	x.joins = mostJoins
+	for before := -1; err == nil && x.written != before; {
 		before = x.written
 		left, err = x.most(ctx, left)
 	}
@@ -48,17 +61,28 @@ func (x *search) atCommit(ctx context.Context, w *Writer, tables []*buffer) erro
 	return err
 }
 
-// changes are those of the tables in the order of their records, in which those of a transaction of the
-// source follow each other.
-func (x *search) changes(w *Writer, tables []*buffer) []*change {
+// load puts all changes into their staging tables, where each attempt picks some: to empty and to fill
+// them each time would leave so many rows in pg_class that a thousandth attempt took fifty times as long.
+// The changes come in the order of their records, in which those of a transaction of the source follow
+// each other.
+func (x *search) load(ctx context.Context, w *Writer, tables []*buffer) ([]*change, error) {
 	var all []*change
 	by := map[int64]*change{} // offset
 	for _, b := range tables {
 		for _, s := range w.steps(b) {
 			x.steps = append(x.steps, &s)
-			for n, r := range s.rows.rows {
+			if !s.stage {
+				s.stage, s.sql = true, []string{insertSQL(s.rows.set, nil)}
+			}
+			ctids, err := x.fill(ctx, &s)
+			if err != nil {
+				return nil, err
+			}
+			n := 0
+			for i, r := range s.rows.rows {
 				if r.start < r.end {
-					c := &change{refused: refused{buffer: b, step: &s, row: n}}
+					c := &change{refused: refused{buffer: b, step: &s, row: i}, ctid: ctids[n], n: n}
+					n++
 					by[r.offset] = c
 					all = append(all, c)
 				}
@@ -73,7 +97,29 @@ func (x *search) changes(w *Writer, tables []*buffer) []*change {
 	slices.SortFunc(all, func(a, b *change) int {
 		return cmp.Or(cmp.Compare(a.place(), b.place()), cmp.Compare(a.offset(), b.offset()))
 	})
-	return all
+	return all, nil
+}
+
+// fill copies the rows of s into its staging table, and returns where they are.
+func (x *search) fill(ctx context.Context, s *step) ([]string, error) {
+	stage := x.conn.stages[s.rows.set]
+	if !s.used {
+		if _, err := x.conn.Exec(ctx, "TRUNCATE "+stage); err != nil {
+			return nil, err
+		}
+	}
+	if err := x.conn.copy(ctx, stage, s.rows.set, newLines(s.rows, 0, len(s.rows.rows))); err != nil {
+		return nil, err
+	}
+	rows, err := x.conn.Query(ctx, "SELECT s.ctid::text FROM "+stage+" AS s ORDER BY s.ctid")
+	if err != nil {
+		return nil, err
+	}
+	ctids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, err
+	}
+	return ctids[len(ctids)-s.rows.live:], nil
 }
 
 // most writes as many of the changes as it can, and returns those that it leaves out.
@@ -95,15 +141,9 @@ func (x *search) most(ctx context.Context, changes []*change) ([]*change, error)
 	if err != nil {
 		return nil, err
 	}
-	written := x.written
 	behind, err := x.most(ctx, changes[middle:])
 	if err != nil {
 		return nil, err
-	}
-	if x.written > written { // what was lacking, such as a parent
-		if before, err = x.most(ctx, before); err != nil {
-			return nil, err
-		}
 	}
 	return x.join(ctx, before, behind)
 }
@@ -116,15 +156,16 @@ func parts(changes []*change, n int) bool {
 // join tries together what is left out on both sides of a place and is next to each other, the fewest
 // first: what a cut has parted.
 func (x *search) join(ctx context.Context, before, behind []*change) ([]*change, error) {
-	if len(before)+len(behind) > maxRejected {
-		return append(slices.Clone(before), behind...), nil
-	}
 	for size := 2; size <= len(before)+len(behind); size++ {
 		for a := max(1, size-min(len(behind), mostBeside)); a <= min(len(before), mostBeside, size-1); a++ {
 			from, to := len(before)-a, size-a
-			if parts(before, from) || parts(behind, to) {
+			switch {
+			case x.joins == 0:
+				return append(slices.Clone(before), behind...), nil
+			case parts(before, from) || parts(behind, to):
 				continue
 			}
+			x.joins--
 			passed, err := x.pass(ctx, append(slices.Clone(before[from:]), behind[:to]...))
 			if err != nil {
 				return nil, err
@@ -190,18 +231,19 @@ func (x *search) together(ctx context.Context, changes []*change) error {
 	if err != nil {
 		return err
 	}
-	rows := map[*step][]row{}
+	of := map[*step][]*change{}
 	for _, c := range changes {
-		rows[c.step] = append(rows[c.step], c.step.rows.rows[c.row])
+		of[c.step] = append(of[c.step], c)
 	}
 	for _, s := range x.steps {
-		if len(rows[s]) == 0 {
+		if len(of[s]) == 0 {
 			continue
 		}
-		g, some := *s.rows, *s
-		g.rows, some.rows, some.used = rows[s], &g, true
-		if err := some.all(ctx, x.conn, len(g.rows)); err != nil {
-			return rolledBack(ctx, part, err)
+		some := "(SELECT ctid, * FROM " + x.conn.stages[s.rows.set] + " WHERE " + these(of[s]) + ")"
+		for _, sql := range s.sql {
+			if _, err := x.conn.Exec(ctx, strings.ReplaceAll(sql, stageName, some)); err != nil {
+				return rolledBack(ctx, part, err)
+			}
 		}
 	}
 	// DEFERRED is true of all that can be, also of what is not by itself: it is checked here all the same.
@@ -209,4 +251,17 @@ func (x *search) together(ctx context.Context, changes []*change) error {
 		return rolledBack(ctx, part, err)
 	}
 	return part.Commit(ctx)
+}
+
+// these is the condition that picks changes of one step.
+func these(changes []*change) string {
+	first, last := changes[0], changes[len(changes)-1]
+	if last.n-first.n == len(changes)-1 {
+		return "ctid >= '" + first.ctid + "' AND ctid <= '" + last.ctid + "'"
+	}
+	ctids := make([]string, len(changes))
+	for i, c := range changes {
+		ctids[i] = c.ctid
+	}
+	return `ctid = ANY ('{"` + strings.Join(ctids, `","`) + `"}')`
 }

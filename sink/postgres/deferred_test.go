@@ -93,3 +93,34 @@ func TestRenewedKeyAtCommit(t *testing.T) {
 	}
 	g.want("SELECT string_agg(id || name, ' ' ORDER BY id) AS rows FROM orders", `{"rows": "1new 2x 3y 5e"}`)
 }
+
+// TestManyAtCommit: rows of many pages, of which some lack their parent and some have it far behind
+// them.
+func TestManyAtCommit(t *testing.T) {
+	const rows = 3000
+	for _, settings := range []string{upsert, "table.name.format: ${table}"} {
+		g := newTarget(t)
+		g.exec("CREATE TABLE orders (id int PRIMARY KEY, parent int REFERENCES orders DEFERRABLE INITIALLY DEFERRED)")
+		p := g.open(g.sink(settings))
+		var records [][2]string
+		var bad []int64
+		for id := range rows {
+			parent := max(id, id%(rows/2)+rows/2)
+			if id%400 == 99 {
+				parent = -1
+				bad = append(bad, int64(id))
+				if id >= rows/2 {
+					bad = append(bad, int64(id-rows/2)) // who needs it
+				}
+			}
+			records = append(records, [2]string{key(id), fmt.Sprintf(`{"id":%d,"parent":%d}`, id, parent)})
+		}
+		slices.Sort(bad)
+		got := p.refusedOf(records...)
+		slices.Sort(got)
+		if fmt.Sprint(got) != fmt.Sprint(bad) {
+			t.Errorf("%s: refused offsets: got %v, want %v", settings, got, bad)
+		}
+		g.want("SELECT count(*) FROM orders", fmt.Sprintf(`{"count": %d}`, rows-len(bad)))
+	}
+}

@@ -16,7 +16,7 @@ import (
 
 // maxRejected is how many refused records one search finds; the next flush finds the rest. A search
 // for what is refused at COMMIT finds all: a row that lacks another one of the range is told from one
-// that is bad only when all of them have been tried. Of more, it looks for none that pass together.
+// that is bad only when all of them have been tried.
 const maxRejected = 1000
 
 // commitError is an error of COMMIT itself: every statement before it was accepted.
@@ -49,7 +49,7 @@ func (w *Writer) inPieces(ctx context.Context, r record.Range, late bool) error 
 	defer w.sink.pool.release(c)
 	tables := w.waiting()
 	for _, b := range tables {
-		if err := w.current(ctx, c, b); err != nil {
+		if err := w.current(ctx, c, b, late); err != nil {
 			return err
 		}
 	}
@@ -79,7 +79,7 @@ func (w *Writer) inPieces(ctx context.Context, r record.Range, late bool) error 
 
 // current makes the staging tables of b, unless its rows have the form that the table had before: a
 // staging table has the types that its table had when it was made, and may be narrower.
-func (w *Writer) current(ctx context.Context, c *conn, b *buffer) error {
+func (w *Writer) current(ctx context.Context, c *conn, b *buffer, all bool) error {
 	t, err := w.sink.readTable(ctx, c, b.table.name)
 	if err == nil && b.outdated(t) {
 		err = fmt.Errorf("table %s: %w", b.table.name, errTypesChanged)
@@ -87,7 +87,7 @@ func (w *Writer) current(ctx context.Context, c *conn, b *buffer) error {
 	if err != nil {
 		return err
 	}
-	return w.sink.explain(fmt.Sprintf("make staging tables for table %s", b.table.name), w.stages(ctx, c, b))
+	return w.sink.explain(fmt.Sprintf("make staging tables for table %s", b.table.name), w.stages(ctx, c, b, all))
 }
 
 // search writes rows, and notes those that it can not write.
@@ -101,6 +101,7 @@ type search struct {
 	// Of a late search.
 	steps   []*step
 	written int // changes
+	joins   int // that are still tried
 }
 
 // refused is one row that the server does not take.
