@@ -19,16 +19,21 @@ const (
 const freshFor = time.Minute
 
 // stored says whether the rows of b are in the table already, for a flush of which the server may
-// have forgotten the tokens.
+// have forgotten the tokens, or which may have had others: with the settings that it was begun with.
 func (w *Writer) stored(ctx context.Context, t *table, r record.Range, b *block) (bool, error) {
 	forgotten, err := w.forgotten(ctx, t, r)
-	if err != nil || !forgotten {
+	changed := r.Changed && w.cfg.ExactlyOnce && !w.cfg.AcceptAtLeast
+	if err != nil || !forgotten && !changed {
 		return false, err
 	}
 	if t.replaces() {
 		return false, nil // the same rows with the same versions replace themselves
 	}
 	unknown := "can not be known"
+	because := "the table's deduplication window no longer reaches back to that"
+	if !forgotten {
+		because = "its settings have changed since"
+	}
 	if t.index(topicColumn) >= 0 && t.index(partitionColumn) >= 0 && t.index(offsetColumn) >= 0 {
 		found, err := w.found(ctx, t, r, b)
 		switch {
@@ -38,13 +43,15 @@ func (w *Writer) stored(ctx context.Context, t *table, r record.Range, b *block)
 			return found > 0, nil
 		}
 		unknown = fmt.Sprintf("is true for %d of %d rows only", found, b.rows)
+	} else if !forgotten {
+		return false, nil // most settings change nothing of the rows: then the tokens are the same
 	}
 	if w.cfg.Expired == expiredInsert {
 		return false, nil
 	}
 	return false, connect.Permanent(fmt.Errorf(
-		"the flush of offsets %d to %d of %s into table %s was begun %s, and the table's deduplication window no longer reaches back to that, so whether its rows are there already %s; look there, delete what is there of these offsets, and set on.intent.expired: insert",
-		r.Start, r.End-1, r.Partition, t.quoted, time.UnixMilli(r.Time).UTC().Format(time.RFC3339), unknown))
+		"the flush of offsets %d to %d of %s into table %s was begun %s, and %s, so whether its rows are there already %s; look there, delete what is there of these offsets, and set on.intent.expired: insert",
+		r.Start, r.End-1, r.Partition, t.quoted, time.UnixMilli(r.Time).UTC().Format(time.RFC3339), because, unknown))
 }
 
 // forgotten says whether the tokens of a flush may have left the table's deduplication window: by
