@@ -62,7 +62,7 @@ func (w *Writer) inPieces(ctx context.Context, r record.Range, late bool) error 
 			return rolledBack(ctx, tx, err)
 		}
 	}
-	x := &search{conn: c, tx: tx, late: late}
+	x := &search{conn: c, tx: tx, late: late, dead: map[string]int{}}
 	err = x.write(ctx, w, tables)
 	switch {
 	case err != nil && err != errEnough:
@@ -97,6 +97,7 @@ type search struct {
 	late    bool
 	buffer  *buffer // at hand
 	refused []refused
+	dead    map[string]int // rows of earlier attempts, by staging table
 
 	// Of a late search.
 	steps   []*step
@@ -219,19 +220,45 @@ func (x *search) rows(ctx context.Context, s *step, from, to int) error {
 
 // try writes the rows from from to to, or nothing.
 func (x *search) try(ctx context.Context, s *step, from, to int) error {
+	if s.stage {
+		if err := x.empty(ctx, x.conn.stages[s.rows.set], to-from); err != nil {
+			return err
+		}
+	}
 	part, err := x.tx.Begin(ctx) // a savepoint
 	if err != nil {
 		return err
 	}
-	if s.stage {
-		if _, err := x.conn.Exec(ctx, "TRUNCATE "+x.conn.stages[s.rows.set]); err != nil {
-			return rolledBack(ctx, part, err)
-		}
-	}
-	if err := s.run(ctx, x.conn, from, to); err != nil {
+	rows, some := *s.rows, *s
+	rows.rows = rows.rows[from:to]
+	some.rows, some.used = &rows, false
+	if err := some.run(ctx, x.conn, 0, to-from); err != nil {
 		return rolledBack(ctx, part, err)
 	}
 	return part.Commit(ctx)
+}
+
+// mostDead is how many rows of earlier attempts are left in a staging table.
+const mostDead = 2000
+
+// empty empties a staging table for n more rows. A TRUNCATE leaves one more version of the table in
+// pg_class until the transaction ends, through which every statement goes, and a DELETE the rows in the
+// table.
+func (x *search) empty(ctx context.Context, stage string, n int) error {
+	dead, before := x.dead[stage]
+	switch {
+	case !before || dead+n > mostDead:
+		if _, err := x.conn.Exec(ctx, "TRUNCATE "+stage); err != nil {
+			return err
+		}
+		dead = 0
+	default:
+		if _, err := x.conn.Exec(ctx, "DELETE FROM "+stage); err != nil {
+			return err
+		}
+	}
+	x.dead[stage] = dead + n
+	return nil
 }
 
 // lineOf is the row that COPY's error names by its line, or -1 when the error is not COPY's.
