@@ -26,7 +26,7 @@ const (
 type change struct {
 	refused
 	ctid    string
-	n       int     // of its step's
+	n       int     // its place among its step's
 	renewed *change // of a delete: the new row of its key
 	written bool
 }
@@ -103,7 +103,8 @@ func (x *search) load(ctx context.Context, w *Writer, tables []*buffer) ([]*chan
 // fill copies the rows of s into its staging table, and returns where they are.
 func (x *search) fill(ctx context.Context, s *step) ([]string, error) {
 	stage := x.conn.stages[s.rows.set]
-	if !s.used {
+	if _, filled := x.dead[stage]; !filled { // by the deletes of a table that has only its key
+		x.dead[stage] = 0
 		if _, err := x.conn.Exec(ctx, "TRUNCATE "+stage); err != nil {
 			return nil, err
 		}
@@ -239,6 +240,7 @@ func (x *search) together(ctx context.Context, changes []*change) error {
 		if len(of[s]) == 0 {
 			continue
 		}
+		slices.SortFunc(of[s], func(a, b *change) int { return a.n - b.n })
 		some := "(SELECT ctid, * FROM " + x.conn.stages[s.rows.set] + " WHERE " + these(of[s]) + ")"
 		for _, sql := range s.sql {
 			if _, err := x.conn.Exec(ctx, strings.ReplaceAll(sql, stageName, some)); err != nil {
@@ -253,7 +255,7 @@ func (x *search) together(ctx context.Context, changes []*change) error {
 	return part.Commit(ctx)
 }
 
-// these is the condition that picks changes of one step.
+// these is the condition that picks changes of one step, which are in the order of their places there.
 func these(changes []*change) string {
 	first, last := changes[0], changes[len(changes)-1]
 	if last.n-first.n == len(changes)-1 {

@@ -124,3 +124,29 @@ func TestManyAtCommit(t *testing.T) {
 		g.want("SELECT count(*) FROM orders", fmt.Sprintf(`{"count": %d}`, rows-len(bad)))
 	}
 }
+
+// TestDeletesAtCommit: deletes come in another order than their keys did, and beside rows of a table that
+// has only its key.
+func TestDeletesAtCommit(t *testing.T) {
+	row := func(id int) [2]string { return [2]string{key(id), key(id)} }
+	const insert = "table.name.format: ${table}\npk.mode: record_key\ndelete.enabled: true"
+	for _, test := range []struct {
+		settings string
+		records  [][2]string
+		want     string
+		rows     string
+	}{
+		{upsert, [][2]string{row(0), row(1), row(2), row(3), row(4), row(5), tombstone(0), tombstone(5), tombstone(2), tombstone(1), tombstone(3), tombstone(4)}, "[7]", "5"},
+		{upsert, [][2]string{tombstone(5), tombstone(4), row(7)}, "[0]", "0 1 2 3 5 7"},
+		{insert, [][2]string{tombstone(5), tombstone(4), row(7)}, "[0]", "0 1 2 3 5 7"},
+	} {
+		g := newTarget(t)
+		g.exec("CREATE TABLE orders (id int PRIMARY KEY)", "INSERT INTO orders SELECT generate_series(0, 5)",
+			"CREATE TABLE lines (order_id int REFERENCES orders DEFERRABLE INITIALLY DEFERRED)", "INSERT INTO lines VALUES (5)")
+		p := g.open(g.sink(test.settings))
+		if got := fmt.Sprint(p.refusedOf(test.records...)); got != test.want {
+			t.Errorf("%s%v: refused offsets: got %s, want %s", test.settings, test.records, got, test.want)
+		}
+		g.want("SELECT string_agg(id::text, ' ' ORDER BY id) AS ids FROM orders", fmt.Sprintf(`{"ids": %q}`, test.rows))
+	}
+}
