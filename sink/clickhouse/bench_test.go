@@ -78,7 +78,7 @@ func offlineWriter(columns string) (*Writer, *table) {
 	if err != nil {
 		panic(err)
 	}
-	w := &Writer{client: &client{cfg: cfg}, spare: &columnPool{}, unavailable: placeholder{p, cfg.Unavailable}, tables: map[string]*table{testTopic: t}}
+	w := &Writer{client: &client{cfg: cfg, idle: new(connections)}, spare: &columnPool{}, unavailable: placeholder{p, cfg.Unavailable}, tables: map[string]*table{testTopic: t}}
 	return w, t
 }
 

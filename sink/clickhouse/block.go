@@ -1,6 +1,9 @@
 package clickhouse
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // block is a run of rows that one INSERT sends. What it holds and where it ends is a function of
 // the records of the range alone, so that a replay sends the same blocks under the same tokens.
@@ -9,7 +12,7 @@ type block struct {
 	columns  []blockColumn
 	byName   map[string]int
 	rows     int
-	offsets  []int64 // of the rows
+	offsets  offsets // of the rows
 }
 
 // blockColumn is one column of a block.
@@ -49,17 +52,40 @@ func (b *block) release(spare *columnPool) {
 	for i := range b.columns {
 		spare.put(b.columns[i].kind, b.columns[i].cells, b.columns[i].sent)
 	}
-	offsets := b.offsets[:0] // a variable of its own: the pool's next user has its address
-	spare.offsets.Put(&offsets)
 	b.columns, b.byName, b.rows, b.offsets = nil, nil, 0, nil
+}
+
+// offsets are those of the rows of a block. Most follow on each other, so the first of each run is
+// enough.
+type offsets []run
+
+type run struct {
+	row    int // the first
+	offset int64
+}
+
+// add notes the offset of the row, which is the next one.
+func (o *offsets) add(row int, offset int64) {
+	if n := len(*o); n > 0 && offset-(*o)[n-1].offset == int64(row-(*o)[n-1].row) {
+		return
+	}
+	*o = append(*o, run{row, offset})
+}
+
+// of is the offset of a row.
+func (o offsets) of(row int) int64 {
+	i, found := slices.BinarySearchFunc(o, row, func(r run, row int) int { return r.row - row })
+	if !found {
+		i-- // the run began before
+	}
+	return o[i].offset + int64(row-o[i].row)
 }
 
 // columnPool keeps emptied columns for all writers of a sink, so that memory is held for the
 // flushes that run at a time and not for every partition.
 type columnPool struct {
-	policy  policy
-	kinds   sync.Map  // type → *sync.Pool of *spareColumn
-	offsets sync.Pool // of *[]int64
+	policy policy
+	kinds  sync.Map // type → *sync.Pool of *spareColumn
 }
 
 type spareColumn struct {
@@ -83,7 +109,7 @@ func (p *columnPool) put(kind string, c column, sent string) {
 }
 
 // open is the block that the next row with these defaults belongs to.
-func (t *table) open(defaults string, maxRows int, spare *columnPool) *block {
+func (t *table) open(defaults string, maxRows int) *block {
 	for i := len(t.blocks) - 1; i >= 0; i-- {
 		if b := t.blocks[i]; b.defaults == defaults {
 			if b.rows < maxRows {
@@ -93,9 +119,6 @@ func (t *table) open(defaults string, maxRows int, spare *columnPool) *block {
 		}
 	}
 	b := &block{defaults: defaults, byName: make(map[string]int)}
-	if offsets, ok := spare.offsets.Get().(*[]int64); ok {
-		b.offsets = (*offsets)[:0]
-	}
 	t.blocks = append(t.blocks, b)
 	return b
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ClickHouse/ch-go"
@@ -19,14 +20,15 @@ import (
 // maxConnections bounds the HTTP connections of a sink: the flushes of more partitions wait.
 const maxConnections = 32
 
-// client speaks to the server. Its pool is shared by all writers of a sink; facts about the
-// server and the native connection are the writer's own.
+// client speaks to the server. Its pools are shared by all writers of a sink; facts about the
+// server are the writer's own, and the native connection while it flushes.
 type client struct {
 	cfg    *Config
 	at     address
 	conn   driver.Conn
 	server facts
-	native *ch.Client // for inserts; nil until the first
+	native *ch.Client // for inserts; nil at rest
+	idle   *connections
 }
 
 // facts are what this server knows and how it is set.
@@ -81,7 +83,7 @@ func newClient(cfg *Config) (*client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("set up the client for %s: %w", at.addr, err)
 	}
-	return &client{cfg: cfg, at: at, conn: conn}, nil
+	return &client{cfg: cfg, at: at, conn: conn, idle: new(connections)}, nil
 }
 
 const clientName = "connectd"
@@ -165,6 +167,9 @@ func (c *client) dial(ctx context.Context) error {
 	if c.native != nil && !c.native.IsClosed() {
 		return nil
 	}
+	if c.native = c.idle.take(); c.native != nil {
+		return nil
+	}
 	o := ch.Options{
 		Address: c.at.addr, Database: c.cfg.Database, User: c.cfg.Username, Password: c.cfg.Password.Reveal(),
 		ClientName: clientName, TLS: c.at.tlsConfig(),
@@ -180,6 +185,54 @@ func (c *client) dial(ctx context.Context) error {
 	}
 	c.native = native
 	return nil
+}
+
+// rest gives the native connection to the flushes of other partitions.
+func (c *client) rest() {
+	if c.native != nil {
+		c.idle.put(c.native)
+		c.native = nil
+	}
+}
+
+// mostIdle is how many native connections are kept. Each holds the memory of its largest insert, once
+// as it is and once compressed.
+const mostIdle = 2
+
+// connections are native connections at rest.
+type connections struct {
+	mu   sync.Mutex
+	idle []*ch.Client
+}
+
+// take is the connection that was used last; nil when there is none.
+func (p *connections) take() *ch.Client {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.idle) > 0 {
+		c := p.idle[len(p.idle)-1]
+		p.idle = p.idle[:len(p.idle)-1]
+		if !c.IsClosed() {
+			return c
+		}
+	}
+	return nil
+}
+
+func (p *connections) put(c *ch.Client) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.idle) < mostIdle {
+		p.idle = append(p.idle, c)
+		return
+	}
+	_ = c.Close() // nothing is under way in it
+}
+
+func (p *connections) close() {
+	for c := p.take(); c != nil; c = p.take() {
+		_ = c.Close()
+	}
 }
 
 // hangUp closes the native connection.

@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -72,7 +73,7 @@ func newColumn(text string, p policy) (c column, sent string, err error) {
 		if err != nil {
 			return nil, "", err
 		}
-		return &nullableColumn{inner: inner, policy: p}, "Nullable(" + name + ")", nil
+		return &nullableColumn{nulls: fixed{width: 1}, inner: inner, policy: p}, "Nullable(" + name + ")", nil
 	case "SimpleAggregateFunction":
 		return newInner(t, 1, p)
 	case "Array":
@@ -158,20 +159,41 @@ func bitsOf(name string) int {
 	return n
 }
 
-// fixed is the memory of a column whose cells all have the same width.
+// fixed is the memory of a column whose cells all have the same width. Each is in one piece.
 type fixed struct {
-	data  []byte
+	pieces
 	width int
 }
 
-func (f *fixed) truncate(n int)                 { f.data = f.data[:n*f.width] }
-func (f *fixed) segments(dst [][]byte) [][]byte { return append(dst, f.data) }
+func (f *fixed) truncate(n int) { f.pieces.truncate(n * f.width) }
 
 // appendDefault adds n cells of zeros: the zero of every type of fixed width.
-func (f *fixed) appendDefault(n int) { f.zeros(n * f.width) }
+func (f *fixed) appendDefault(n int) {
+	for range n {
+		f.room(f.width)
+		f.data = append(f.data, make([]byte, f.width)...)
+	}
+}
 
-func (f *fixed) zeros(n int) {
-	f.data = append(f.data, make([]byte, n)...)
+// put8 to put64 add a cell of so many bits.
+func (f *fixed) put8(n byte) {
+	f.room(1)
+	f.data = append(f.data, n)
+}
+
+func (f *fixed) put16(n uint16) {
+	f.room(2)
+	f.data = binary.LittleEndian.AppendUint16(f.data, n)
+}
+
+func (f *fixed) put32(n uint32) {
+	f.room(4)
+	f.data = binary.LittleEndian.AppendUint32(f.data, n)
+}
+
+func (f *fixed) put64(n uint64) {
+	f.room(8)
+	f.data = binary.LittleEndian.AppendUint64(f.data, n)
 }
 
 // null adds a cell for a null in a column that can not hold one, as the policy says.
@@ -185,7 +207,7 @@ func (f *fixed) null(p policy) error {
 
 // nullableColumn is a column with a byte for each row that says whether it is NULL.
 type nullableColumn struct {
-	nulls  []byte
+	nulls  fixed // of width 1
 	inner  column
 	policy policy
 }
@@ -199,26 +221,26 @@ func (c *nullableColumn) append(s *record.Schema, v *record.Value) error {
 		if _, ok := err.(*rangeError); !ok || c.policy != null {
 			return err
 		}
-		c.inner.truncate(len(c.nulls))
+		c.inner.truncate(c.nulls.length())
 		c.appendDefault(1)
 		return nil
 	}
-	c.nulls = append(c.nulls, 0)
+	c.nulls.put8(0)
 	return nil
 }
 
 func (c *nullableColumn) appendDefault(n int) {
 	for range n {
-		c.nulls = append(c.nulls, 1)
+		c.nulls.put8(1)
 	}
 	c.inner.appendDefault(n)
 }
 
 func (c *nullableColumn) truncate(n int) {
-	c.nulls = c.nulls[:n]
+	c.nulls.truncate(n)
 	c.inner.truncate(n)
 }
 
 func (c *nullableColumn) segments(dst [][]byte) [][]byte {
-	return c.inner.segments(append(dst, c.nulls))
+	return c.inner.segments(c.nulls.segments(dst))
 }

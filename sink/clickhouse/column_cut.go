@@ -12,23 +12,15 @@ func (c *cut) segments(dst [][]byte) [][]byte { return c.part(dst, c.from, c.to)
 
 // part of a column of fixed width.
 func (f *fixed) part(dst [][]byte, from, to int) [][]byte {
-	return append(dst, f.data[from*f.width:to*f.width])
+	return f.pieces.part(dst, from*f.width, to*f.width)
 }
 
 func (c *nullableColumn) part(dst [][]byte, from, to int) [][]byte {
-	return c.inner.part(append(dst, c.nulls[from:to]), from, to)
+	return c.inner.part(c.nulls.part(dst, from, to), from, to)
 }
 
 func (c *textColumn) part(dst [][]byte, from, to int) [][]byte {
-	return append(dst, c.data[c.start(from):c.start(to)])
-}
-
-// start is where the n-th row begins.
-func (c *textColumn) start(n int) int {
-	if n == 0 {
-		return 0
-	}
-	return c.ends[n-1]
+	return c.pieces.part(dst, c.begin(from), c.begin(to))
 }
 
 func (c *arrayColumn) part(dst [][]byte, from, to int) [][]byte {

@@ -69,6 +69,7 @@ func (c *decimalColumn) append(s *record.Schema, v *record.Value) error {
 		n.limbs = c.bound.limbs
 		n.decrement()
 	}
+	c.room(c.width)
 	c.data = n.appendTo(c.data, c.width)
 	return nil
 }

@@ -1,7 +1,6 @@
 package clickhouse
 
 import (
-	"encoding/binary"
 	"math"
 
 	"connectd/convert"
@@ -9,7 +8,8 @@ import (
 )
 
 // floatColumn holds Float32 and Float64. A number with more digits than the type has is rounded
-// to the nearest one, which is what the type means; one beyond its range is refused.
+// to the nearest one, which is what the type means; one beyond its range is refused, and so is an
+// integer that would become another one.
 type floatColumn struct {
 	fixed
 	policy policy
@@ -29,7 +29,7 @@ func (c *floatColumn) append(s *record.Schema, v *record.Value) error {
 		}
 	}
 	if c.width == 8 {
-		c.data = binary.LittleEndian.AppendUint64(c.data, math.Float64bits(f))
+		c.put64(math.Float64bits(f))
 		return nil
 	}
 	if narrow := float32(f); math.IsInf(float64(narrow), 0) && !math.IsInf(f, 0) {
@@ -38,7 +38,10 @@ func (c *floatColumn) append(s *record.Schema, v *record.Value) error {
 		}
 		f = math.Copysign(math.MaxFloat32, f)
 	}
-	c.data = binary.LittleEndian.AppendUint32(c.data, math.Float32bits(float32(f)))
+	if v.Kind == record.Int && float64(float32(f)) != f && c.policy != clamp {
+		return outOfRange("%d is not exactly a Float32, which has 24 bits", v.N)
+	}
+	c.put32(math.Float32bits(float32(f)))
 	return nil
 }
 
@@ -64,6 +67,6 @@ func (c *boolColumn) append(s *record.Schema, v *record.Value) error {
 	if is {
 		b = 1
 	}
-	c.data = append(c.data, b)
+	c.put8(b)
 	return nil
 }

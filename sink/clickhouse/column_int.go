@@ -47,13 +47,13 @@ func (c *intColumn) append(s *record.Schema, v *record.Value) error {
 	}
 	switch c.width {
 	case 8:
-		c.data = binary.LittleEndian.AppendUint64(c.data, uint64(n))
+		c.put64(uint64(n))
 	case 4:
-		c.data = binary.LittleEndian.AppendUint32(c.data, uint32(n))
+		c.put32(uint32(n))
 	case 2:
-		c.data = binary.LittleEndian.AppendUint16(c.data, uint16(n))
+		c.put16(uint16(n))
 	default:
-		c.data = append(c.data, byte(n))
+		c.put8(byte(n))
 	}
 	return nil
 }
@@ -76,6 +76,7 @@ func (c *wideIntColumn) append(s *record.Schema, v *record.Value) error {
 		return c.null(c.policy)
 	}
 	if v.Kind == record.Int && (c.signed || v.N >= 0) {
+		c.room(c.width)
 		c.data = appendInt(c.data, v.N, c.width)
 		return nil
 	}
@@ -93,6 +94,7 @@ func (c *wideIntColumn) append(s *record.Schema, v *record.Value) error {
 		}
 		n.limit(c.width, c.signed)
 	}
+	c.room(c.width)
 	c.data = n.appendTo(c.data, c.width)
 	return nil
 }

@@ -12,8 +12,9 @@ import (
 
 // textColumn holds String, and JSON, which is sent as its text.
 type textColumn struct {
-	data    []byte // length and octets of each row
-	ends    []int  // where each row ends in data
+	pieces  // length and octets of each row
+	rows    int
+	marks   []int // where every row begins whose number is a multiple of markEvery
 	policy  policy
 	json    bool
 	scratch []byte
@@ -48,34 +49,56 @@ func (c *textColumn) append(s *record.Schema, v *record.Value) error {
 		}
 		c.scratch = text
 	}
-	c.data = binary.AppendUvarint(c.data, uint64(len(text)))
-	c.data = append(c.data, text...)
-	c.ends = append(c.ends, len(c.data))
+	c.add(text)
 	return nil
+}
+
+// markEvery bounds what begin looks through.
+const markEvery = 256
+
+func (c *textColumn) add(text []byte) {
+	if c.rows%markEvery == 0 {
+		c.marks = append(c.marks, c.length())
+	}
+	c.rows++
+	c.room(binary.MaxVarintLen64) // a length is in one piece, unlike a text
+	c.data = binary.AppendUvarint(c.data, uint64(len(text)))
+	c.write(text)
+}
+
+// begin is where the n-th row begins, or the end of the last one.
+func (c *textColumn) begin(n int) int {
+	if n == c.rows {
+		return c.length()
+	}
+	at, n := c.marks[n/markEvery], n%markEvery
+	from := 0 // of the piece
+	for _, piece := range c.segments(nil) {
+		for n > 0 && at < from+len(piece) {
+			length, width := binary.Uvarint(piece[at-from:])
+			at += width + int(length)
+			n--
+		}
+		from += len(piece)
+	}
+	return at
 }
 
 // appendDefault adds empty texts; for JSON the empty object, which the server can parse.
 func (c *textColumn) appendDefault(n int) {
 	for range n {
 		if c.json {
-			c.data = append(c.data, 2, '{', '}')
+			c.add([]byte("{}"))
 		} else {
-			c.data = append(c.data, 0)
+			c.add(nil)
 		}
-		c.ends = append(c.ends, len(c.data))
 	}
 }
 
 func (c *textColumn) truncate(n int) {
-	c.ends = c.ends[:n]
-	if n == 0 {
-		c.data = c.data[:0]
-	} else {
-		c.data = c.data[:c.ends[n-1]]
-	}
+	c.pieces.truncate(c.begin(n))
+	c.rows, c.marks = n, c.marks[:(n+markEvery-1)/markEvery]
 }
-
-func (c *textColumn) segments(dst [][]byte) [][]byte { return append(dst, c.data) }
 
 // fixedTextColumn holds FixedString(N): shorter texts are filled up with zero bytes, as the
 // server does.
@@ -99,8 +122,9 @@ func (c *fixedTextColumn) append(s *record.Schema, v *record.Value) error {
 		}
 		text = text[:c.width]
 	}
+	c.room(c.width)
 	c.data = append(c.data, text...)
-	c.zeros(c.width - len(text))
+	c.data = append(c.data, make([]byte, c.width-len(text))...)
 	return nil
 }
 
@@ -165,9 +189,9 @@ func (c *enumColumn) append(s *record.Schema, v *record.Value) error {
 
 func (c *enumColumn) add(n int16) {
 	if c.width == 1 {
-		c.data = append(c.data, byte(n))
+		c.put8(byte(n))
 	} else {
-		c.data = binary.LittleEndian.AppendUint16(c.data, uint16(n))
+		c.put16(uint16(n))
 	}
 }
 
@@ -203,6 +227,7 @@ func (c *uuidColumn) append(s *record.Schema, v *record.Value) error {
 	if !parseUUID(&id, text) {
 		return fmt.Errorf("%.80q is not a UUID", text)
 	}
+	c.room(c.width)
 	c.data = binary.LittleEndian.AppendUint64(c.data, binary.BigEndian.Uint64(id[:8]))
 	c.data = binary.LittleEndian.AppendUint64(c.data, binary.BigEndian.Uint64(id[8:]))
 	return nil
@@ -251,6 +276,7 @@ func (c *ipColumn) append(s *record.Schema, v *record.Value) error {
 	}
 	if c.width == 16 {
 		b := a.As16()
+		c.room(c.width)
 		c.data = append(c.data, b[:]...)
 		return nil
 	}
@@ -259,6 +285,6 @@ func (c *ipColumn) append(s *record.Schema, v *record.Value) error {
 		return outOfRange("%s is not an IPv4 address", text)
 	}
 	b := a.As4()
-	c.data = append(c.data, b[3], b[2], b[1], b[0])
+	c.put32(binary.BigEndian.Uint32(b[:]))
 	return nil
 }

@@ -1,7 +1,6 @@
 package clickhouse
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -51,9 +50,9 @@ func (c *dateColumn) append(s *record.Schema, v *record.Value) error {
 		n = min(max(n, c.min), c.max)
 	}
 	if c.width == 2 {
-		c.data = binary.LittleEndian.AppendUint16(c.data, uint16(n))
+		c.put16(uint16(n))
 	} else {
-		c.data = binary.LittleEndian.AppendUint32(c.data, uint32(n))
+		c.put32(uint32(n))
 	}
 	return nil
 }
@@ -93,7 +92,7 @@ func (c *dateTimeColumn) append(s *record.Schema, v *record.Value) error {
 		}
 		n = min(max(n, 0), math.MaxUint32)
 	}
-	c.data = binary.LittleEndian.AppendUint32(c.data, uint32(n))
+	c.put32(uint32(n))
 	return nil
 }
 
@@ -164,7 +163,7 @@ func (c *dateTime64Column) append(s *record.Schema, v *record.Value) error {
 	} else if c.precision > 6 {
 		n = micros*powersOfTen[c.precision-6] + nanos/powersOfTen[9-c.precision]
 	}
-	c.data = binary.LittleEndian.AppendUint64(c.data, uint64(n))
+	c.put64(uint64(n))
 	return nil
 }
 
@@ -212,7 +211,7 @@ func (c *timeColumn) append(s *record.Schema, v *record.Value) error {
 		return err
 	}
 	if c.width == 4 {
-		c.data = binary.LittleEndian.AppendUint32(c.data, uint32(micros/1_000_000))
+		c.put32(uint32(micros / 1_000_000))
 		return nil
 	}
 	n := micros
@@ -221,6 +220,6 @@ func (c *timeColumn) append(s *record.Schema, v *record.Value) error {
 	} else {
 		n *= powersOfTen[c.precision-6]
 	}
-	c.data = binary.LittleEndian.AppendUint64(c.data, uint64(n))
+	c.put64(uint64(n))
 	return nil
 }

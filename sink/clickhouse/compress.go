@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"io"
 	"net/http"
+	"sync"
 
 	"github.com/ClickHouse/ch-go/compress"
 )
@@ -20,7 +21,11 @@ func (t compressing) RoundTrip(r *http.Request) (*http.Response, error) {
 		q.Set("decompress", "1")
 		r.URL.RawQuery = q.Encode()
 		r.ContentLength, r.GetBody = -1, nil
-		r.Body = &compressed{from: r.Body, raw: make([]byte, frameSize), writer: compress.NewWriter(0, compress.LZ4)}
+		by, ok := compressors.Get().(*compressor)
+		if !ok {
+			by = &compressor{writer: compress.NewWriter(0, compress.LZ4)}
+		}
+		r.Body = &compressed{from: r.Body, by: by}
 	}
 	return t.Transport.RoundTrip(r)
 }
@@ -29,24 +34,39 @@ func (t compressing) RoundTrip(r *http.Request) (*http.Response, error) {
 // for 64 KiB stay in the cache of the processor, and it finds next to nothing further back.
 const frameSize = 64 << 10
 
+// compressor is what a frame is made in: a quarter of a megabyte with the tables of lz4.
+type compressor struct {
+	raw    [frameSize]byte
+	writer *compress.Writer
+}
+
+// compressors are at rest.
+var compressors sync.Pool // of *compressor
+
 // compressed reads the compressed frames of what it reads from.
 type compressed struct {
-	from   io.ReadCloser
-	raw    []byte
-	writer *compress.Writer
-	frame  []byte // not yet read
+	from  io.ReadCloser
+	by    *compressor // nil at the end
+	frame []byte      // not yet read
+	err   error       // of the end
 }
 
 func (c *compressed) Read(p []byte) (int, error) {
 	if len(c.frame) == 0 {
-		n, err := io.ReadFull(c.from, c.raw)
+		if c.by == nil {
+			return 0, c.err
+		}
+		n, err := io.ReadFull(c.from, c.by.raw[:])
 		if n == 0 {
+			// Not in Close, which may come while a Read is under way.
+			compressors.Put(c.by)
+			c.by, c.err = nil, err
 			return 0, err
 		}
-		if err := c.writer.Compress(c.raw[:n]); err != nil {
+		if err := c.by.writer.Compress(c.by.raw[:n]); err != nil {
 			return 0, err
 		}
-		c.frame = c.writer.Data
+		c.frame = c.by.writer.Data
 	}
 	n := copy(p, c.frame)
 	c.frame = c.frame[n:]

@@ -57,6 +57,33 @@ func TestSubInsertsAfterCrash(t *testing.T) {
 	x.want("SELECT count(), uniqExact(id) FROM $db.orders", "10\t10")
 }
 
+// TestBlockOfRefusedRecord flushes a range again without a record that was refused, and that had begun
+// a block of its own, as the runtime does in the same process.
+func TestBlockOfRefusedRecord(t *testing.T) {
+	x := newTarget(t)
+	x.query("CREATE TABLE $db.orders (id Int64, name String, n Int8 DEFAULT 7) ENGINE = MergeTree ORDER BY id")
+	b := orders(0, 3)
+	b.Records[0].Value = record.Datum{Schema: structOf("id", int64s, "n", int64s), Value: record.OfStruct([]record.Value{record.OfInt(0), record.OfInt(1000)})}
+	r := rangeOf(b, id(1))
+	flush := func(records []record.Record, failed int) {
+		b := &record.Batch{Records: records}
+		w := x.writer()
+		defer w.Close()
+		if err := w.Write(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+		if len(b.Failed()) != failed {
+			t.Fatalf("refused: got %v, want %d", b.Failed(), failed)
+		}
+		if err := w.Flush(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flush(b.Records, 1)
+	flush(b.Records[1:], 0)
+	x.want("SELECT count() FROM $db.orders", "2")
+}
+
 func TestManyPartitions(t *testing.T) {
 	x := newTarget(t)
 	x.query("CREATE TABLE $db.orders (id Int64, name String) ENGINE = MergeTree ORDER BY id PARTITION BY id")
@@ -193,7 +220,7 @@ func TestTablesOfOneRange(t *testing.T) {
 	if err := w.Write(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.send(t.Context(), w.tables["others"], rangeOf(b, id(1)), 0); err != nil {
+	if _, err := w.send(t.Context(), w.tables["others"], rangeOf(b, id(1)), 0); err != nil {
 		t.Fatal(err)
 	}
 	x.want("SELECT count() FROM $db.others", "5")

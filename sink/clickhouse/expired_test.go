@@ -55,6 +55,36 @@ func TestExpiredWithOffsets(t *testing.T) {
 	}
 }
 
+// TestChangedSettings finishes a flush whose records are other ones by now, because a transform leaves
+// some out: their block has another token.
+func TestChangedSettings(t *testing.T) {
+	x := newTarget(t)
+	x.query("CREATE TABLE $db.orders (" + originColumns + ") ENGINE = MergeTree ORDER BY id")
+	x.write(orders(0, 10), id(1))
+	again := func(b *record.Batch) error {
+		w := x.writer()
+		defer w.Close()
+		if err := w.Write(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+		r := rangeOf(b, id(1))
+		r.Changed = true
+		return w.Flush(t.Context(), r)
+	}
+	if err := again(&record.Batch{Records: orders(0, 10).Records[3:]}); err != nil {
+		t.Fatal(err)
+	}
+	x.want("SELECT count() FROM $db.orders", "10")
+	if err := again(orders(20, 5)); err != nil { // nothing of it is there
+		t.Fatal(err)
+	}
+	x.want("SELECT count() FROM $db.orders", "15")
+	err := again(orders(5, 10))
+	if !connect.IsPermanent(err) || !strings.Contains(err.Error(), "its settings have changed since") || !strings.Contains(err.Error(), "for 5 of 10 rows only") {
+		t.Errorf("a part is there: got %v, want a permanent error that says so", err)
+	}
+}
+
 func TestExpiredWithoutOffsets(t *testing.T) {
 	x := newTarget(t)
 	x.query("CREATE TABLE $db.orders (" + plainColumns + ") ENGINE = MergeTree ORDER BY id" + smallWindow)
@@ -72,6 +102,18 @@ func TestExpiredWithoutOffsets(t *testing.T) {
 		t.Fatal(err)
 	}
 	x.want("SELECT count() FROM $db.orders WHERE id < 1000", "20")
+}
+
+// TestExpiredWithVersionsThatReplaceNothing: a column of that name in a table that keeps all rows.
+func TestExpiredWithVersionsThatReplaceNothing(t *testing.T) {
+	x := newTarget(t)
+	x.query("CREATE TABLE $db.orders (" + plainColumns + ", _version UInt64) ENGINE = MergeTree ORDER BY id" + smallWindow)
+	x.write(orders(0, 10), id(1))
+	x.forget()
+	if err := x.late(orders(0, 10), id(1)); !connect.IsPermanent(err) || !strings.Contains(err.Error(), "on.intent.expired: insert") {
+		t.Errorf("got %v, want a permanent error that names the setting", err)
+	}
+	x.want("SELECT count() FROM $db.orders WHERE id < 1000", "10")
 }
 
 func TestExpiredWithVersions(t *testing.T) {

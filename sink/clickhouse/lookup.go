@@ -32,7 +32,7 @@ func (t *table) wait(r *record.Record, facts row) {
 
 // canLookUp says why values can not be looked up in t; nil when they can.
 func (t *table) canLookUp() error {
-	if strings.HasSuffix(t.engine, "ReplacingMergeTree") && t.version >= 0 && len(t.sorting) > 0 {
+	if t.replaces() {
 		return nil
 	}
 	return connect.Permanent(fmt.Errorf("unavailable.value.handling: lookup needs a ReplacingMergeTree with a version column, and table %s has engine %s; write default there, or fail", t.quoted, t.full))
@@ -278,7 +278,7 @@ func (w *Writer) complete(t *table, wait *waiting, columns []string, newest map[
 			c.schema = c.found.Schema
 		}
 	}
-	if err := own.bind(t.open(m.defaults, w.cfg.MaxRows, w.spare), w.spare); err != nil {
+	if err := own.bind(t.open(m.defaults, w.cfg.MaxRows), w.spare); err != nil {
 		return connect.Permanent(fmt.Errorf("table %s: %w", t.quoted, err))
 	}
 	if err := own.append(t, r, wait.facts, w.unavailable); err != nil {

@@ -273,7 +273,7 @@ func (m *mapping) append(t *table, r *record.Record, facts row, p placeholder) e
 	for _, i := range m.others() {
 		m.block.columns[i].cells.appendDefault(1)
 	}
+	m.block.offsets.add(m.block.rows, r.Offset)
 	m.block.rows++
-	m.block.offsets = append(m.block.offsets, r.Offset)
 	return nil
 }

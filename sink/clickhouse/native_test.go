@@ -36,7 +36,7 @@ func listen(t *testing.T, fail *proto.Exception) *peer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &peer{listener: l, got: make(chan received, 1), fail: fail}
+	p := &peer{listener: l, got: make(chan received, 10), fail: fail}
 	go func() { // ends when the test closes the listener or the client its connection
 		conn, err := l.Accept()
 		if err != nil {
@@ -44,35 +44,45 @@ func listen(t *testing.T, fail *proto.Exception) *peer {
 			return
 		}
 		defer conn.Close()
-		p.got <- p.serve(conn)
-		_, _ = conn.Read(make([]byte, 1)) // until the client hangs up
+		r, w := proto.NewReader(conn), new(proto.Buffer)
+		var got received
+		for got.err = p.greet(conn, r, w, &got); got.err == nil; {
+			p.serve(conn, r, w, &got)
+			p.got <- got
+		}
 	}()
 	t.Cleanup(func() { l.Close() })
 	return p
 }
 
-func (p *peer) serve(conn net.Conn) (got received) {
-	r, w := proto.NewReader(conn), new(proto.Buffer)
+// greet takes the client's hello.
+func (p *peer) greet(conn net.Conn, r *proto.Reader, w *proto.Buffer, got *received) error {
+	if _, err := r.UVarInt(); err != nil {
+		return err
+	}
+	if err := got.hello.Decode(r); err != nil {
+		return err
+	}
+	version := got.hello.ProtocolVersion
+	(&proto.ServerHello{Name: "peer", Revision: version, Timezone: "UTC"}).EncodeAware(w, version)
+	if _, err := conn.Write(w.Buf); err != nil {
+		return err
+	}
+	w.Reset()
+	_, err := r.Str() // the addendum: quota key
+	return err
+}
+
+// serve takes one INSERT.
+func (p *peer) serve(conn net.Conn, r *proto.Reader, w *proto.Buffer, got *received) {
+	*got = received{hello: got.hello}
 	send := func() error {
 		_, err := conn.Write(w.Buf)
 		w.Reset()
 		return err
 	}
 	got.err = func() error {
-		if _, err := r.UVarInt(); err != nil {
-			return err
-		}
-		if err := got.hello.Decode(r); err != nil {
-			return err
-		}
 		version := got.hello.ProtocolVersion
-		(&proto.ServerHello{Name: "peer", Revision: version, Timezone: "UTC"}).EncodeAware(w, version)
-		if err := send(); err != nil {
-			return err
-		}
-		if _, err := r.Str(); err != nil { // the addendum: quota key
-			return err
-		}
 		if _, err := r.UVarInt(); err != nil {
 			return err
 		}
@@ -115,7 +125,6 @@ func (p *peer) serve(conn net.Conn) (got received) {
 		proto.ServerCodeEndOfStream.Encode(w)
 		return send()
 	}()
-	return got
 }
 
 // readBlock reads one data packet.
@@ -160,6 +169,7 @@ func cellsOf(c proto.ColResult) string {
 func nativeWriter(t *testing.T, p *peer) (*Writer, *table) {
 	t.Helper()
 	w, table := offlineWriter("id Int64, name LowCardinality(String), n Nullable(Int32)")
+	t.Cleanup(w.idle.close)
 	w.cfg.Host, w.cfg.Protocol, w.cfg.Compress, w.cfg.Retries = p.listener.Addr().String(), "native", "none", 0
 	w.cfg.Password = "secret"
 	var err error
@@ -206,6 +216,30 @@ func TestNativeInsert(t *testing.T) {
 	}
 	if err := w.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestNativeConnectionsGoRound has two partitions flush one after the other: a connection holds much
+// memory, and both use the same one.
+func TestNativeConnectionsGoRound(t *testing.T) {
+	p := listen(t, nil) // accepts one connection
+	a, _ := nativeWriter(t, p)
+	b, _ := nativeWriter(t, p)
+	b.idle = a.idle // of one sink
+	for n, w := range []*Writer{a, b} {
+		if err := w.Flush(t.Context(), record.Range{ID: id(n), End: 2}); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-p.got; got.err != nil || got.rows != 2 {
+			t.Errorf("insert %d: got %d rows, %v", n, got.rows, got.err)
+		}
+		if w.native != nil {
+			t.Errorf("writer %d keeps the connection", n)
+		}
+	}
+	a.idle.close()
+	if a.idle.take() != nil {
+		t.Error("a connection is left")
 	}
 }
 

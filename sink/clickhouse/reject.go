@@ -133,7 +133,7 @@ func (w *Writer) newSearch(ctx context.Context, t *table, b *block) (*search, er
 		s.scope = hex.EncodeToString(id[:])
 		cfg.Settings["session_id"] = s.scope
 	}
-	own.cfg, s.client = &cfg, &own
+	own.cfg, own.native, own.idle, s.client = &cfg, nil, new(connections), &own
 	return s, nil
 }
 
@@ -178,7 +178,7 @@ func (s *search) rows(ctx context.Context, from, to int) error {
 func (s *search) note(row int, err error) error {
 	text := inCopy.ReplaceAllString(plain(messageOf(err)), "")
 	s.found = append(s.found, connect.RecordError{
-		Offset: s.block.offsets[row],
+		Offset: s.block.offsets.of(row),
 		Err:    fmt.Errorf("insert into %s: %w", s.real.quoted, &refusal{err, fmt.Sprintf("%s (code %d)", text, codeOf(err))}),
 	})
 	if len(s.found) == maxRejected {

@@ -86,7 +86,10 @@ func (s *Sink) Open(ctx context.Context, p record.Partition) (connect.Writer, er
 }
 
 // Close ends the connections.
-func (s *Sink) Close() error { return s.client.conn.Close() }
+func (s *Sink) Close() error {
+	s.client.idle.close()
+	return s.client.conn.Close()
+}
 
 // sorted are the tables with rows, by name.
 func (w *Writer) sorted() []*table {

@@ -167,6 +167,12 @@ func balanced(s string) string {
 	return ""
 }
 
+// replaces says whether the newest version of a row takes the place of the others: a column of that
+// name alone does not.
+func (t *table) replaces() bool {
+	return strings.HasSuffix(t.engine, "ReplacingMergeTree") && t.version >= 0 && len(t.sorting) > 0
+}
+
 // index is the place of the column called name, or -1.
 func (t *table) index(name string) int {
 	if i, ok := t.byName[name]; ok {

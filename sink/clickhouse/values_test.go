@@ -131,6 +131,7 @@ func TestRefused(t *testing.T) {
 		{"Date32", anything, text("1800-01-01"), "out of range", "1900-01-01", true},
 		{"Date32", anything, text("infinity"), "infinity", "2299-12-31", true},
 		{"Float32", anything, record.OfFloat(1e300), "out of range of Float32", "3.4028235e38", true},
+		{"Float32", anything, record.OfInt(16777217), "16777217 is not exactly a Float32", "16777216", true},
 		{"Float64", anything, number("1e400"), "1e400", "-", false},
 		{"FixedString(2)", anything, text("abc"), "longer than 2", "ab", true},
 		{"Enum8('a' = 1)", anything, text("b"), `"b" is not a name of the enum`, "-", true},

@@ -147,20 +147,26 @@ func widens(from, to string) bool {
 	return f == family(b.name) && (f == "Int" || f == "UInt") && bitsOf(a.name) < bitsOf(b.name)
 }
 
-// takeOver copies the rows of one column to an empty one that widens it.
+// takeOver moves the rows of one column to an empty one that widens it.
 func takeOver(to, from column, rows int) bool {
 	if n, ok := to.(*nullableColumn); ok {
-		if old, ok := from.(*nullableColumn); ok {
-			n.nulls = append(n.nulls[:0], old.nulls...)
-			return takeOver(n.inner, old.inner, rows)
+		old, ok := from.(*nullableColumn)
+		if !ok {
+			n.nulls.appendDefault(rows)
+			return takeOver(n.inner, from, rows)
 		}
-		n.nulls = append(n.nulls[:0], make([]byte, rows)...)
-		return takeOver(n.inner, from, rows)
+		if !takeOver(n.inner, old.inner, rows) {
+			return false
+		}
+		n.nulls, old.nulls = old.nulls, n.nulls
+		return true
 	}
 	if text, ok := to.(*textColumn); ok {
 		old, ok := from.(*textColumn)
 		if ok {
-			text.data, text.ends = append(text.data[:0], old.data...), append(text.ends[:0], old.ends...)
+			text.pieces, old.pieces = old.pieces, text.pieces
+			text.marks, old.marks = old.marks, text.marks
+			text.rows, old.rows = old.rows, text.rows
 		}
 		return ok
 	}
@@ -190,16 +196,17 @@ func (f *fixed) memory() *fixed { return f }
 // extend takes over the integers of a column that is not wider: they are little-endian, so what
 // is added goes behind.
 func (f *fixed) extend(from *fixed, signed bool) {
-	f.data = f.data[:0]
-	for at := 0; at < len(from.data); at += from.width {
-		cell := from.data[at : at+from.width]
-		f.data = append(f.data, cell...)
-		fill := byte(0)
-		if signed && cell[from.width-1]&0x80 != 0 {
-			fill = 0xff
-		}
-		for range f.width - from.width {
-			f.data = append(f.data, fill)
+	for _, piece := range from.segments(nil) {
+		for cell := range slices.Chunk(piece, from.width) {
+			f.room(f.width)
+			f.data = append(f.data, cell...)
+			fill := byte(0)
+			if signed && cell[from.width-1]&0x80 != 0 {
+				fill = 0xff
+			}
+			for range f.width - from.width {
+				f.data = append(f.data, fill)
+			}
 		}
 	}
 }

@@ -145,7 +145,7 @@ func (w *Writer) add(ctx context.Context, t *table, b *record.Batch, i int) erro
 		return nil
 	}
 	if m.block == nil || m.block.rows >= w.cfg.MaxRows {
-		if err := m.bind(t.open(m.defaults, w.cfg.MaxRows, w.spare), w.spare); err != nil {
+		if err := m.bind(t.open(m.defaults, w.cfg.MaxRows), w.spare); err != nil {
 			return connect.Permanent(fmt.Errorf("table %s: %w", t.quoted, err))
 		}
 	}
@@ -263,17 +263,18 @@ func (w *Writer) skip(t *table) {
 // and the place of the block in the range: the server drops what it has seen under it, so that a
 // range may be sent any number of times.
 func (w *Writer) Flush(ctx context.Context, r record.Range) error {
+	defer w.rest()
 	for _, t := range w.sorted() {
-		if err := w.send(ctx, t, r, 0); err != nil {
+		sent, err := w.send(ctx, t, r, 0)
+		if err != nil {
 			return err
 		}
 		if len(t.waiting) > 0 {
-			sent := len(t.blocks)
 			w.release(t)
 			if err := w.fill(ctx, t, r.Partition); err != nil {
 				return err
 			}
-			if err := w.send(ctx, t, r, sent); err != nil {
+			if _, err := w.send(ctx, t, r, sent); err != nil {
 				return err
 			}
 		}
@@ -285,26 +286,29 @@ func (w *Writer) Flush(ctx context.Context, r record.Range) error {
 	return nil
 }
 
-// send sends the blocks of t, which are those of the range from the first on.
-func (w *Writer) send(ctx context.Context, t *table, r record.Range, first int) error {
-	for n, b := range t.blocks {
+// send sends the blocks of t, before which the range has had n, and returns how many it has had now.
+// A block without rows, which a record that was refused has begun, does not count: another try of the
+// range goes without that record.
+func (w *Writer) send(ctx context.Context, t *table, r record.Range, n int) (int, error) {
+	for _, b := range t.blocks {
 		if b.rows == 0 {
 			continue
 		}
+		token := fmt.Sprintf("%s/%s/%d-%d-%d", r.ID, t.table, n, b.offsets.of(0), b.rows)
+		n++
 		there, err := w.stored(ctx, t, r, b)
 		if err != nil {
-			return err
+			return n, err
 		}
 		if there {
 			continue
 		}
 		fault.Point("sink.writing")
-		token := fmt.Sprintf("%s/%s/%d-%d-%d", r.ID, t.table, first+n, b.offsets[0], b.rows)
 		if err := w.insert(ctx, t, b, token); err != nil {
-			return w.reject(ctx, t, b, r.Partition.String(), err)
+			return n, w.reject(ctx, t, b, r.Partition.String(), err)
 		}
 	}
-	return nil
+	return n, nil
 }
 
 // release forgets the rows of a range that are in blocks.

@@ -13,15 +13,15 @@ import (
 // maxStages is how many staging tables a connection may have; one with more is replaced.
 const maxStages = 256
 
-// stages makes the staging tables that the rows of b go through. They belong to the connection,
-// and every COMMIT empties them.
-func (w *Writer) stages(ctx context.Context, c *conn, b *buffer) error {
+// stages makes the staging tables that the rows of b go through; all says that all do. They belong to
+// the connection, and every COMMIT empties them.
+func (w *Writer) stages(ctx context.Context, c *conn, b *buffer, all bool) error {
 	if b.deletes() > 0 {
 		if err := c.stage(ctx, b.key); err != nil {
 			return err
 		}
 	}
-	if w.sink.cfg.InsertMode == "insert" {
+	if w.sink.cfg.InsertMode == "insert" && !all {
 		return nil // COPY goes into the table itself
 	}
 	for _, g := range b.groups {

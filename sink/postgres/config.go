@@ -32,6 +32,7 @@ type Config struct {
 	Text          string   `yaml:"string.output.value.column.name" doc:"column of a value that is not an object with fields, such as a text or a number"`
 	Timestamps    []string `yaml:"timestamp.fields.list" doc:"fields that hold a moment as an integer without a schema that says so, counted from 1970"`
 	Precision     string   `yaml:"timestamp.precision.mode" values:"milliseconds,microseconds,nanoseconds" doc:"unit of the fields in timestamp.fields.list; a timestamp has microseconds, to which nanoseconds are rounded"`
+	CloudEvents   string   `yaml:"cloud.events.schema.name.pattern" doc:"values whose schema has a name that this regular expression matches are CloudEvents: their data is the value, an envelope or a row"`
 	Truncate      bool     `yaml:"truncate.enabled" doc:"empty the table when its source was truncated (op t of an envelope); the topic should have one partition, or rows of the others may be emptied too early or too late"`
 	Metadata      bool     `yaml:"metadata.columns" doc:"write the record's place into the columns _topic, _partition and _offset"`
 	MetaTopic     string   `yaml:"metadata.columns.topic" doc:"column of the topic, with metadata.columns; empty: none"`
@@ -61,6 +62,7 @@ type Config struct {
 	Quote        string            `yaml:"quote.sql.identifiers" alias:"quote.identifiers,sql.quote.identifiers" values:"always,never,true,false" doc:"always: names are taken as they are written; never: upper case becomes lower case, as PostgreSQL does to names without quotes"`
 
 	BatchSize     int           `yaml:"batch.size" doc:"most rows of one statement; batch.max.rows says how many share a transaction"`
+	BatchMode     string        `yaml:"keyed.message.batch.mode" values:"deduplication,passthrough" doc:"what a transaction does to a key that changes several times: write its last state only, or end before the second change, so that triggers see each one; that is for pk.mode record_key, and slow where keys often come again"`
 	Retries       int           `yaml:"max.retries" alias:"flush.max.retries" doc:"how often a transaction that lost a conflict with another one (deadlock, lock timeout) is tried again in place; everything that heals by waiting is retried without end by the task's restarts"`
 	RetryBackoff  time.Duration `yaml:"retry.backoff.ms" alias:"flush.retry.delay.ms" doc:"pause before it is tried again"`
 	Offsets       string        `yaml:"offsets.storage" values:"target,kafka" doc:"where the position is kept: with the rows, in one transaction (exactly once), or in the consumer group only (at least once)"`
@@ -73,6 +75,7 @@ type Config struct {
 	location         *time.Location
 	placeholder      *convert.Placeholder // nil when everything is a value
 	include, exclude *regexp.Regexp
+	cloudEvents      *regexp.Regexp
 }
 
 // noEffect are keys of the connectors that this one replaces which have nothing to do here.
@@ -104,8 +107,8 @@ func (c *Config) Defaults() {
 		Placeholder: "__debezium_unavailable_value", NullByte: "dlq", Range: "dlq", Timezone: "UTC",
 		MetaTopic: "_topic", MetaPartition: "_partition", MetaOffset: "_offset",
 		Text: "record_value", Precision: "microseconds", TableStyle: "default", ColumnStyle: "default",
-		Evolution: "none", TableFormat: "${topic}", Quote: "always",
-		BatchSize: 100_000, Retries: 10, RetryBackoff: 3 * time.Second,
+		Evolution: "none", TableFormat: "${topic}", Quote: "always", CloudEvents: `.*CloudEvents\.Envelope$`,
+		BatchMode: "deduplication", BatchSize: 100_000, Retries: 10, RetryBackoff: 3 * time.Second,
 		Offsets: "target", Recreated: "fail", location: time.UTC,
 	}
 }
@@ -169,6 +172,14 @@ func (c *Config) validateKeys(r *config.Report) {
 	case c.KeyMode == "record_header" && len(c.KeyFields) == 0:
 		r.Errorf("pk.fields", "is empty; with pk.mode record_header write the names of the headers that are the key")
 	}
+	if c.BatchMode == "passthrough" {
+		switch {
+		case c.KeyMode == "record_value", c.KeyMode == "record_header":
+			r.Errorf("keyed.message.batch.mode", "passthrough is for keys that are the records', and pk.mode is %s; write pk.mode: record_key, or deduplication", c.KeyMode)
+		case strings.Contains(strings.Join(c.KeyFields, ""), ":"):
+			r.Errorf("pk.fields", "names the columns of single tables, which does not go with keyed.message.batch.mode: passthrough; name the same for all, or write deduplication")
+		}
+	}
 	if c.DeleteEnabled && (c.KeyMode == "none" || c.KeyMode == "kafka") {
 		r.Errorf("delete.enabled", "needs the key of the row to delete, but pk.mode is %s; write pk.mode: record_key", c.KeyMode)
 	}
@@ -191,6 +202,11 @@ func (c *Config) validateNames(r *config.Report) {
 		if _, err := anyOf(list); err != nil {
 			r.Errorf(key, "%v; correct it, or write the name of a field, or topic:field", err)
 		}
+	}
+	if pattern, err := regexp.Compile("^(?:" + c.CloudEvents + ")$"); err != nil {
+		r.Errorf("cloud.events.schema.name.pattern", "%q is not a regular expression; correct it, or remove it", c.CloudEvents)
+	} else if c.CloudEvents != "" {
+		c.cloudEvents = pattern
 	}
 	c.include, _ = anyOf(c.Include)
 	c.exclude, _ = anyOf(c.Exclude)

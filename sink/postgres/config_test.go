@@ -35,6 +35,9 @@ func TestConfigProblems(t *testing.T) {
 		{"header names", url + "pk.mode: record_header", "pk.fields: is empty; with pk.mode record_header write the names of the headers"},
 		{"metadata alone", url + "metadata.columns.offset: at", "metadata.columns.offset: has no effect without metadata.columns; write metadata.columns: true"},
 		{"another database", url + "dialect.sqlserver.identity.insert: true", "the sink writes to PostgreSQL only"},
+		{"each change by value", url + "keyed.message.batch.mode: passthrough\npk.mode: record_value\npk.fields: id", "keyed.message.batch.mode: passthrough is for keys that are the records', and pk.mode is record_value; write pk.mode: record_key"},
+		{"each change by table", url + "keyed.message.batch.mode: passthrough\npk.mode: record_key\npk.fields: orders:id", "does not go with keyed.message.batch.mode: passthrough"},
+		{"cloud events", url + "cloud.events.schema.name.pattern: (", `cloud.events.schema.name.pattern: "(" is not a regular expression`},
 		{"batch", url + "batch.size: 0", "batch.size: is 0; write 1 or more"},
 	}
 	for _, test := range tests {

@@ -122,11 +122,17 @@ func largeInteger(t *typ, s *record.Schema, v *record.Value, low, high int64, er
 
 func float(t *typ, s *record.Schema, v *record.Value) (float64, error) {
 	f, err := convert.AsFloat(record.Datum{Schema: s, Value: *v})
-	if err == nil && t.form == float4Form && math.Abs(f) > math.MaxFloat32 && !math.IsInf(f, 0) {
+	if err != nil || t.form != float4Form {
+		return f, err
+	}
+	if math.Abs(f) > math.MaxFloat32 && !math.IsInf(f, 0) {
 		limit := math.Copysign(math.MaxFloat32, f)
 		return 0, &rangeError{text: fmt.Sprintf("%g is out of range of real", f), nearest: record.OfFloat(limit), wider: "double precision"}
 	}
-	return f, err
+	if near := float64(float32(f)); v.Kind == record.Int && near != f {
+		return 0, &rangeError{text: fmt.Sprintf("%d is not exactly a real, which has 24 bits", v.N), nearest: record.OfFloat(near), wider: "double precision"}
+	}
+	return f, nil
 }
 
 // appendFloat appends f as PostgreSQL reads it.
@@ -164,6 +170,9 @@ func (e *encoder) characters(t *typ, s *record.Schema, v *record.Value) ([]byte,
 	}
 	if n := runes(text, t.limit); n > 0 {
 		return nil, tooLong(t, n)
+	}
+	if t.octets && len(text) > t.limit {
+		return nil, tooLong(t, len(text))
 	}
 	return text, nil
 }

@@ -2,29 +2,32 @@ package postgres
 
 import (
 	"context"
+	"regexp"
 	"strings"
 
 	"connectd/convert"
 	"connectd/record"
 )
 
-// envelope says where the parts of Debezium's envelope are in values of one schema.
-type envelope struct{ op, before, after, source int }
+// envelope says where the parts of Debezium's envelope are in values of one schema, or of the envelope
+// of a CloudEvent, which has data only.
+type envelope struct{ op, before, after, source, data int }
 
 // envelopes takes envelopes apart that no transform has unwrapped.
 type envelopes struct {
-	json  *convert.JSON // of the parts of envelopes without a schema
+	json  *convert.JSON  // of the parts of envelopes without a schema
+	cloud *regexp.Regexp // names of the schemas of CloudEvents; nil for none
 	known map[*record.Schema]*envelope
 	last  *record.Schema // the value schema before, and what it is
 	is    *envelope      // nil: not an envelope
 }
 
-func newEnvelopes() (*envelopes, error) {
+func newEnvelopes(cloud *regexp.Regexp) (*envelopes, error) {
 	settings := new(convert.JSONConfig)
 	settings.Defaults()
 	settings.Schemas = false
 	json, err := convert.NewJSON(settings)
-	return &envelopes{json: json, known: map[*record.Schema]*envelope{}}, err
+	return &envelopes{json: json, cloud: cloud, known: map[*record.Schema]*envelope{}}, err
 }
 
 // of is the envelope that values of s are, or nil.
@@ -34,7 +37,11 @@ func (x *envelopes) of(s *record.Schema) *envelope {
 	}
 	e, ok := x.known[s]
 	if !ok {
-		if e = (&envelope{s.Index("op"), s.Index("before"), s.Index("after"), s.Index("source")}); e.op < 0 || e.source < 0 || e.before < 0 && e.after < 0 {
+		e = &envelope{s.Index("op"), s.Index("before"), s.Index("after"), s.Index("source"), -1}
+		switch {
+		case x.cloud != nil && s.Name != "" && x.cloud.MatchString(s.Name) && s.Index("data") >= 0:
+			e.data = s.Index("data")
+		case e.op < 0 || e.source < 0 || e.before < 0 && e.after < 0:
 			e = nil
 		}
 		x.known[s] = e
@@ -60,6 +67,20 @@ func (x *envelopes) part(b *record.Batch, v record.Datum, at int) (record.Datum,
 		}
 	}
 	return record.Datum{}, unfitf("%s of the envelope is not an object", v.Schema.Fields[at].Name)
+}
+
+// event writes the data of a CloudEvent.
+func (w *Writer) event(ctx context.Context, b *record.Batch, r *record.Record, e *envelope) error {
+	data, err := w.envelopes.part(b, r.Value, e.data)
+	if err == nil && data.Value.Kind == record.Null {
+		err = unfitf("the CloudEvent has no data")
+	}
+	if err != nil {
+		return err
+	}
+	own := *r
+	own.Value = data
+	return w.write(ctx, b, &own)
 }
 
 // change writes a change in Debezium's envelope: the row after it, or the deletion of the row

@@ -53,6 +53,37 @@ func TestEnvelopesWithSchema(t *testing.T) {
 	g.want("SELECT * FROM copies", `{"id": 7}`)
 }
 
+// TestCloudEvents: their data is a row or an envelope.
+func TestCloudEvents(t *testing.T) {
+	text := &record.Schema{Type: record.StringType}
+	row := &record.Schema{Type: record.StructType, Optional: true, Fields: []record.Field{{Name: "id", Schema: &record.Schema{Type: record.Int32Type}}, {Name: "name", Schema: text}}}
+	change := &record.Schema{Type: record.StructType, Name: "s.p.orders.Envelope", Fields: []record.Field{{Name: "before", Schema: row}, {Name: "after", Schema: row}, {Name: "source", Schema: row}, {Name: "op", Schema: text}}}
+	of := func(name string, data record.Datum) record.Datum {
+		s := &record.Schema{Type: record.StructType, Name: name, Fields: []record.Field{{Name: "id", Schema: text}, {Name: "specversion", Schema: text}, {Name: "data", Schema: data.Schema}}}
+		return record.Datum{Schema: s, Value: record.OfStruct([]record.Value{record.OfText("lsn-7"), record.OfText("1.0"), data.Value})}
+	}
+	rowOf := func(id int64, name string) record.Value {
+		return record.OfStruct([]record.Value{record.OfInt(id), record.OfText(name)})
+	}
+	for settings, name := range map[string]string{"": "s.p.orders.CloudEvents.Envelope", "cloud.events.schema.name.pattern: .*[.]Event\n": "s.Event"} {
+		g := newTarget(t)
+		g.exec("CREATE TABLE orders (id int PRIMARY KEY, name text)", "INSERT INTO orders VALUES (2, 'old')")
+		p := g.open(g.sink(settings + "table.name.format: ${table}\ninsert.mode: upsert\npk.mode: record_value\npk.fields: id\ndelete.enabled: true"))
+		b := p.batch([2]string{"", "{}"}, [2]string{"", "{}"}, [2]string{"", "{}"})
+		b.Records[0].Value = of(name, record.Datum{Schema: row, Value: rowOf(1, "row")})
+		b.Records[1].Value = of(name, record.Datum{Schema: change, Value: record.OfStruct([]record.Value{rowOf(2, "old"), {}, {}, record.OfText("d")})})
+		b.Records[2].Value = of(name, record.Datum{Schema: row})
+		if err := p.w.Write(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+		if failed := b.Failed(); len(failed) != 1 || failed[0].Index != 2 || !strings.Contains(failed[0].Err.Error(), "has no data") {
+			t.Errorf("got failures %v, want the event without data", failed)
+		}
+		p.flush()
+		g.want("SELECT * FROM orders", `{"id": 1, "name": "row"}`)
+	}
+}
+
 func TestTruncate(t *testing.T) {
 	truncated := [2]string{"", enveloped("t", "null", "null")}
 	for _, settings := range []string{upsert, "table.name.format: ${table}\n"} {

@@ -14,7 +14,6 @@ import (
 
 // SQLSTATEs that are looked at one by one.
 const (
-	cardinalityViolation  = "21000" // ON CONFLICT would touch a row twice
 	uniqueViolation       = "23505"
 	insufficientPrivilege = "42501"
 	undefinedColumn       = "42703"
@@ -31,6 +30,8 @@ const (
 	protocolViolation     = "08P01"
 	internalError         = "XX000"
 	generatedAlways       = "428C9" // an identity column can not be updated
+	limitExceeded         = "54000" // index row size … exceeds btree version 4 maximum 2704
+	tooComplex            = "54001" // stack depth limit exceeded
 )
 
 // class is what can be done about an error.
@@ -66,6 +67,9 @@ func classOf(err error) class {
 	}
 	if (e.Code == invalidBinary || e.Code == protocolViolation) && strings.HasPrefix(e.Where, "COPY ") {
 		return drift // a column has another type than when its binary form was chosen
+	}
+	if e.Code == limitExceeded || e.Code == tooComplex {
+		return rejected // too large for an index or a page, or too deep a document
 	}
 	if e.Code == internalError && strings.HasPrefix(e.Where, "COPY ") && strings.Contains(e.Where, ", column ") {
 		return rejected // how types of extensions refuse a value that they can not read

@@ -64,7 +64,7 @@ func (w *Writer) transact(ctx context.Context, r record.Range) error {
 	defer w.sink.pool.release(c) // a transaction that is still open goes with its connection
 	tables := w.waiting()
 	for _, b := range tables {
-		if err := w.stages(ctx, c, b); err != nil {
+		if err := w.stages(ctx, c, b, false); err != nil {
 			return w.sink.explain(fmt.Sprintf("make staging tables for table %s", b.table.name), err)
 		}
 	}

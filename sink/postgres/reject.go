@@ -39,8 +39,8 @@ func (w *Writer) reject(ctx context.Context, r record.Range, cause error) error 
 		r.Start, r.End, w.partition, cause))
 }
 
-// inPieces is transact in statements as small as they must be. late has constraints checked at once
-// that are deferred to COMMIT.
+// inPieces is transact in statements as small as they must be. late says that COMMIT has refused what
+// every statement had taken.
 func (w *Writer) inPieces(ctx context.Context, r record.Range, late bool) error {
 	c, err := w.sink.pool.acquire(ctx)
 	if err != nil {
@@ -49,7 +49,7 @@ func (w *Writer) inPieces(ctx context.Context, r record.Range, late bool) error 
 	defer w.sink.pool.release(c)
 	tables := w.waiting()
 	for _, b := range tables {
-		if err := w.current(ctx, c, b); err != nil {
+		if err := w.current(ctx, c, b, late); err != nil {
 			return err
 		}
 	}
@@ -62,7 +62,7 @@ func (w *Writer) inPieces(ctx context.Context, r record.Range, late bool) error 
 			return rolledBack(ctx, tx, err)
 		}
 	}
-	x := &search{conn: c, tx: tx, late: late}
+	x := &search{conn: c, tx: tx, late: late, dead: map[string]int{}}
 	err = x.write(ctx, w, tables)
 	switch {
 	case err != nil && err != errEnough:
@@ -79,7 +79,7 @@ func (w *Writer) inPieces(ctx context.Context, r record.Range, late bool) error 
 
 // current makes the staging tables of b, unless its rows have the form that the table had before: a
 // staging table has the types that its table had when it was made, and may be narrower.
-func (w *Writer) current(ctx context.Context, c *conn, b *buffer) error {
+func (w *Writer) current(ctx context.Context, c *conn, b *buffer, all bool) error {
 	t, err := w.sink.readTable(ctx, c, b.table.name)
 	if err == nil && b.outdated(t) {
 		err = fmt.Errorf("table %s: %w", b.table.name, errTypesChanged)
@@ -87,7 +87,7 @@ func (w *Writer) current(ctx context.Context, c *conn, b *buffer) error {
 	if err != nil {
 		return err
 	}
-	return w.sink.explain(fmt.Sprintf("make staging tables for table %s", b.table.name), w.stages(ctx, c, b))
+	return w.sink.explain(fmt.Sprintf("make staging tables for table %s", b.table.name), w.stages(ctx, c, b, all))
 }
 
 // search writes rows, and notes those that it can not write.
@@ -97,6 +97,12 @@ type search struct {
 	late    bool
 	buffer  *buffer // at hand
 	refused []refused
+	dead    map[string]int // rows of earlier attempts, by staging table
+
+	// Of a late search.
+	steps   []*step
+	written int // changes
+	joins   int // that are still tried
 }
 
 // refused is one row that the server does not take.
@@ -113,18 +119,18 @@ var errEnough = errors.New("enough refused records were found")
 
 // write writes all rows of tables but the refused ones.
 func (x *search) write(ctx context.Context, w *Writer, tables []*buffer) error {
-	if x.late {
-		if _, err := x.tx.Exec(ctx, "SET CONSTRAINTS ALL IMMEDIATE"); err != nil {
+	for _, b := range tables {
+		if err := x.conn.truncate(ctx, b); err != nil {
+			return err
+		}
+		if err := w.verify(ctx, x.conn, b); err != nil {
 			return err
 		}
 	}
+	if x.late {
+		return x.atCommit(ctx, w, tables)
+	}
 	for _, x.buffer = range tables {
-		if err := x.conn.truncate(ctx, x.buffer); err != nil {
-			return err
-		}
-		if err := w.verify(ctx, x.conn, x.buffer); err != nil {
-			return err
-		}
 		for _, s := range w.steps(x.buffer) {
 			for from := 0; from < len(s.rows.rows); from += w.sink.cfg.BatchSize {
 				if err := x.rows(ctx, &s, from, min(from+w.sink.cfg.BatchSize, len(s.rows.rows))); err != nil {
@@ -204,7 +210,7 @@ func (x *search) rows(ctx context.Context, s *step, from, to int) error {
 			continue
 		}
 		x.refused = append(x.refused, refused{x.buffer, s, bad, err})
-		if len(x.refused) == maxRejected && !x.late {
+		if len(x.refused) == maxRejected {
 			return errEnough
 		}
 		from = bad + 1
@@ -214,19 +220,45 @@ func (x *search) rows(ctx context.Context, s *step, from, to int) error {
 
 // try writes the rows from from to to, or nothing.
 func (x *search) try(ctx context.Context, s *step, from, to int) error {
+	if s.stage {
+		if err := x.empty(ctx, x.conn.stages[s.rows.set], to-from); err != nil {
+			return err
+		}
+	}
 	part, err := x.tx.Begin(ctx) // a savepoint
 	if err != nil {
 		return err
 	}
-	if s.stage {
-		if _, err := x.conn.Exec(ctx, "TRUNCATE "+x.conn.stages[s.rows.set]); err != nil {
-			return rolledBack(ctx, part, err)
-		}
-	}
-	if err := s.run(ctx, x.conn, from, to); err != nil {
+	rows, some := *s.rows, *s
+	rows.rows = rows.rows[from:to]
+	some.rows, some.used = &rows, false
+	if err := some.run(ctx, x.conn, 0, to-from); err != nil {
 		return rolledBack(ctx, part, err)
 	}
 	return part.Commit(ctx)
+}
+
+// mostDead is how many rows of earlier attempts are left in a staging table.
+const mostDead = 2000
+
+// empty empties a staging table for n more rows. A TRUNCATE leaves one more version of the table in
+// pg_class until the transaction ends, through which every statement goes, and a DELETE the rows in the
+// table.
+func (x *search) empty(ctx context.Context, stage string, n int) error {
+	dead, before := x.dead[stage]
+	switch {
+	case !before || dead+n > mostDead:
+		if _, err := x.conn.Exec(ctx, "TRUNCATE "+stage); err != nil {
+			return err
+		}
+		dead = 0
+	default:
+		if _, err := x.conn.Exec(ctx, "DELETE FROM "+stage); err != nil {
+			return err
+		}
+	}
+	x.dead[stage] = dead + n
+	return nil
 }
 
 // lineOf is the row that COPY's error names by its line, or -1 when the error is not COPY's.

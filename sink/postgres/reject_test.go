@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -62,6 +63,23 @@ func TestRowsThatExcludeEachOther(t *testing.T) {
 				g.want("SELECT next_offset FROM _connectd_offsets", `{"next_offset": 10}`)
 			})
 		}
+	}
+}
+
+// TestTooLargeForAnIndex: a value that an index has no room for is the fault of its record.
+func TestTooLargeForAnIndex(t *testing.T) {
+	for _, settings := range []string{upsert, "table.name.format: ${table}"} {
+		g := newTarget(t)
+		g.exec("CREATE TABLE orders (id int PRIMARY KEY, name text)", "CREATE INDEX ON orders (name)")
+		p := g.open(g.sink(settings))
+		var large strings.Builder // incompressible
+		for i := range 200 {
+			fmt.Fprintf(&large, "%x", sha256.Sum256([]byte{byte(i)}))
+		}
+		if got := fmt.Sprint(p.refusedOf(order(1, "a"), order(2, large.String()), order(3, "c"))); got != "[1]" {
+			t.Errorf("%s: refused offsets: got %s, want [1]", settings, got)
+		}
+		g.want("SELECT count(*) FROM orders", `{"count": 2}`)
 	}
 }
 
@@ -158,9 +176,11 @@ func TestRefusedOnlyTogether(t *testing.T) {
 	g := newTarget(t)
 	g.exec("CREATE TABLE orders (id int PRIMARY KEY, name text)",
 		`CREATE FUNCTION fickle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-			IF (SELECT max(id) FROM orders) > 2 THEN RAISE 'three are too many'; END IF;
-			SET CONSTRAINTS ALL DEFERRED; RETURN NULL; END $$`,
-		"CREATE CONSTRAINT TRIGGER fickle AFTER INSERT ON orders DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fickle()")
+			IF current_query() = 'commit' THEN RAISE 'not at the end'; END IF;
+			SET CONSTRAINTS ALL DEFERRED;
+			IF TG_OP = 'INSERT' THEN UPDATE orders SET name = name WHERE id = NEW.id; END IF;
+			RETURN NULL; END $$`,
+		"CREATE CONSTRAINT TRIGGER fickle AFTER INSERT OR UPDATE ON orders DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fickle()")
 	p := g.open(g.sink(upsert + "batch.size: 1"))
 	p.write(order(1, "a"), order(2, "b"), order(3, "c"))
 	err := p.tryFlush()

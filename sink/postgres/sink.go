@@ -60,22 +60,17 @@ func (s *Sink) Open(ctx context.Context, p record.Partition) (connect.Writer, er
 		return nil, err
 	}
 	if s.cfg.Offsets == "kafka" {
-		return w, nil
+		return s.eachChange(w), nil
 	}
 	c, err := s.pool.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer s.pool.release(c)
-	ready, err := s.offsetsReady(ctx, c)
-	if err != nil {
+	if w.exact, err = s.offsetsReady(ctx, c); err != nil {
 		return nil, err
 	}
-	if !ready {
-		return w, nil
-	}
-	w.exact = true
-	return &exactWriter{w}, nil
+	return s.eachChange(w), nil
 }
 
 // offsetsReady creates the offsets table unless it is there. false means that the role may not

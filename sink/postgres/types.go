@@ -34,6 +34,7 @@ const (
 type typ struct {
 	form     form
 	limit    int  // of text: characters, 0 for none; of numeric: precision, 0 for none
+	octets   bool // limit is of the octets of a text
 	scale    int  // of numeric with a precision
 	blanks   bool // char(n): trailing blanks do not count
 	caseless bool // citext
@@ -54,6 +55,9 @@ const modHeader = 4
 // newTyp is the type of pg_type.typname with the modifier of pg_attribute.atttypmod.
 func newTyp(typname string, mod int32) typ {
 	t := typ{form: forms[typname], blanks: typname == "bpchar", caseless: typname == "citext"}
+	if typname == "name" {
+		t.limit, t.octets = maxIdentifier, true // PostgreSQL cuts off a longer one without an error
+	}
 	if mod < modHeader {
 		return t
 	}

@@ -152,6 +152,7 @@ func TestImpossibleValues(t *testing.T) {
 	tests := []struct{ column, value, want string }{
 		{"smallint", `40000`, "out of range of smallint"}, {"integer", `2147483648`, "out of range of integer"}, {"integer", `1.5`, "not an integer"},
 		{"integer", `"x"`, "not an integer"}, {"bigint", `9223372036854775808`, "out of range of bigint"}, {"real", `1e300`, "out of range of real"},
+		{"real", `16777217`, "not exactly a real"}, {"name", `"` + strings.Repeat("é", 32) + `"`, "64 octets"},
 		{"numeric(5,2)", `1.005`, "3 digits after the point"}, {"numeric(5,2)", `1234`, "4 digits before the point"},
 		{"varchar(2)", `"abc"`, "3 characters"}, {"boolean", `2`, "not a boolean"}, {"uuid", `"12"`, "not a UUID"}, {"uuid", `"zz"`, "not a UUID"},
 		{"date", `20778`, "without a unit"}, {"timestamptz", `1795222923456`, "without a unit"}, {"timestamp", `"soon"`, "not a timestamp"},

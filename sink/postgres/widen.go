@@ -95,11 +95,15 @@ func outOfNumeric(t *typ, decimal []byte, whole, fraction int) *rangeError {
 	return e
 }
 
-// tooLong is the error for a text of n characters. Its nearest value would be another text, so
+// tooLong is the error for a text of n characters, or octets. Its nearest value would be another text, so
 // there is none.
 func tooLong(t *typ, n int) *rangeError {
+	unit := "characters"
+	if t.octets {
+		unit = "octets"
+	}
 	return &rangeError{
-		text:  fmt.Sprintf("has %d characters, and the column takes %d; widen the column", n, t.limit),
+		text:  fmt.Sprintf("has %d %s, and the column takes %d; widen the column", n, unit, t.limit),
 		wider: fmt.Sprintf("varchar(%d)", 1<<bits.Len(uint(n-1))), // room for more, so that it is not widened often
 	}
 }

@@ -34,7 +34,7 @@ type Writer struct {
 }
 
 func newWriter(s *Sink, p record.Partition) (*Writer, error) {
-	envelopes, err := newEnvelopes()
+	envelopes, err := newEnvelopes(s.cfg.cloudEvents)
 	return &Writer{
 		sink:      s,
 		partition: p,
@@ -88,7 +88,11 @@ func (w *Writer) write(ctx context.Context, b *record.Batch, r *record.Record) e
 		return nil
 	}
 	if r.Value.Value.Kind == record.Struct && r.Value.Schema != nil {
-		if e := w.envelopes.of(r.Value.Schema); e != nil {
+		switch e := w.envelopes.of(r.Value.Schema); {
+		case e == nil:
+		case e.data >= 0:
+			return w.event(ctx, b, r, e)
+		default:
 			return w.change(ctx, b, r, e)
 		}
 	}

@@ -38,6 +38,8 @@ type avroFile struct {
 	untyped bool           // each value describes itself: mapping changes, the Avro schema does not
 	shapes  map[*record.Schema]*avro.Mapping
 
+	envelope *avroEnvelope // nil without
+
 	file  *ocf.Writer // nil until the first record
 	datum []byte
 	block int // bytes of the block that is open
@@ -48,7 +50,14 @@ func newAvro(c *Config, schema *record.Schema, out io.Writer) (*avroFile, error)
 		out: out, codec: avroCodec(c.Avro.Codec), untyped: schema == nil, shapes: map[*record.Schema]*avro.Mapping{},
 		options: avro.Options{Metadata: c.Avro.Metadata, Enhanced: c.Avro.Enhanced, Scrub: c.Avro.Scrub, OptionalMapKeys: c.Avro.OptionalMapKeys},
 	}
-	if !a.untyped && schema.Optional && schema.Type == record.StructType {
+	switch {
+	case !c.plainValue():
+		var err error
+		if a.envelope, err = newAvroEnvelope(c, schema); err != nil {
+			return nil, err
+		}
+		schema = a.envelope.schema
+	case !a.untyped && schema.Optional && schema.Type == record.StructType:
 		// Many readers want a record at the root, not a union.
 		required := *schema
 		required.Optional = false
@@ -79,12 +88,18 @@ func (a *avroFile) use(s *record.Schema) (err error) {
 // Append writes one datum.
 func (a *avroFile) Append(b *record.Batch, i int) (err error) {
 	r := &b.Records[i]
-	if a.untyped && r.Value.Schema != a.schema {
+	v := &r.Value.Value
+	switch {
+	case a.envelope != nil:
+		if v, err = a.envelope.of(r); err != nil {
+			return err
+		}
+	case a.untyped && r.Value.Schema != a.schema:
 		if err := a.use(r.Value.Schema); err != nil {
 			return err
 		}
 	}
-	if a.datum, err = a.mapping.Append(a.datum[:0], &r.Value.Value); err != nil {
+	if a.datum, err = a.mapping.Append(a.datum[:0], v); err != nil {
 		return err
 	}
 	if a.file == nil {

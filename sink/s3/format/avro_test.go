@@ -103,6 +103,50 @@ func TestAvroWithoutSchema(t *testing.T) {
 	}
 }
 
+// TestAvroEnvelope has several parts of records, as Aiven's connector names them, and a tombstone among
+// them.
+func TestAvroEnvelope(t *testing.T) {
+	cfg, err := settings("format.output.type", "avro", "format.output.fields", "key,value,offset,timestamp,headers,topic,partition")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := orders(2)
+	all[0].Key = record.Datum{Schema: &record.Schema{Type: record.StringType}, Value: record.OfText("k")}
+	all[0].Timestamp = 1700000000123
+	all[0].Headers = []record.Header{{Name: "h", Value: all[0].Key}, {Name: "none"}}
+	all[1].Key = all[1].Value // a struct
+	all[1].Value.Value = record.Value{}
+	file := encode(t, cfg, order, all...)
+	if !bytes.Equal(file, encode(t, cfg, order, all...)) {
+		t.Error("the same records are different bytes")
+	}
+	got, meta := datums(t, file)
+	if want := `{"type":"record","name":"connector_records","namespace":"io.aiven.avro.output.schema","fields":[{"name":"key","type":["null","string"],"default":null},{"name":"value","type":["null",{"type":"record","name":"Order","namespace":"shop"`; !strings.HasPrefix(string(meta["avro.schema"]), want) {
+		t.Errorf("the schema is %s\nwant %s…", meta["avro.schema"], want)
+	}
+	for i, want := range []string{
+		"map[headers:map[h:k none:<nil>] key:k offset:100 partition:2 timestamp:1700000000123 topic:orders value:map[id:0 note:<nil>]]",
+		`map[headers:map[] key:{"id":1,"note":"order 1"} offset:101 partition:2 timestamp:0 topic:orders value:<nil>]`,
+	} {
+		if fmt.Sprint(got[i]) != want {
+			t.Errorf("record %d is %v\nwant %s", i, got[i], want)
+		}
+	}
+}
+
+// TestAvroEnvelopeWithoutSchema has values of several shapes as text, and one field alone.
+func TestAvroEnvelopeWithoutSchema(t *testing.T) {
+	cfg, err := settings("format.class", "avro", "format.output.envelope", "true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := shaped("a"), shaped("b")
+	got, _ := datums(t, encode(t, cfg, cfg.Binding(a.Schema), record.Record{Value: a}, record.Record{Value: b}, record.Record{}))
+	if want := `[map[value:{"a":1}] map[value:{"b":1}] map[value:<nil>]]`; fmt.Sprint(got) != want {
+		t.Errorf("got %v, want %s", got, want)
+	}
+}
+
 // TestAvroRefusals has records refused without harm to the others, and schemas as a whole.
 func TestAvroRefusals(t *testing.T) {
 	cfg := Defaults()

@@ -101,7 +101,6 @@ func TestConfigProblems(t *testing.T) {
 		{"s3.compression.type=none s3.compression.level=3", "has no levels; remove it"},
 		{"format.class=orc", "jsonl, json, json-array, csv, bytes"},
 		{"format.class=bytes format.output.fields=key,value", "which holds the values only"},
-		{"format.class=avro format.output.fields=value,key", "which holds the values only"},
 		{"format.class=avro avro.codec=bzip2", "null, deflate, snappy, zstandard"},
 		{"format.class=avro s3.compression.level=3", "compresses its blocks itself; remove it"},
 		{"format.class=csv format.output.fields.value.encoding=hex", "base64, none"},

@@ -9,8 +9,8 @@ import (
 // Config says what the objects hold, and how it is encoded.
 type Config struct {
 	Format         string   `yaml:"format.class" alias:"format.output.type" values:"jsonl,json,json-array,csv,bytes,avro,parquet,io.confluent.connect.s3.format.json.JsonFormat,io.confluent.connect.s3.format.bytearray.ByteArrayFormat,io.confluent.connect.s3.format.avro.AvroFormat,io.confluent.connect.s3.format.parquet.ParquetFormat" doc:"jsonl, Confluent's JsonFormat: a JSON value a line; json, json-array: one array, as Aiven's json is; csv: format.output.fields of each record; bytes, Confluent's ByteArrayFormat: the values as they are in the topic; avro, Confluent's AvroFormat: an Avro file of the values, an object for each schema; parquet, Confluent's ParquetFormat: the same in Parquet"`
-	Fields         []string `yaml:"format.output.fields" doc:"what an element or a line holds of each record, with jsonl, json, csv and parquet: value, or several of key, value, topic, partition, offset, timestamp, headers"`
-	Envelope       bool     `yaml:"format.output.envelope" doc:"with jsonl, json and parquet, write a single field as an object with its name too; several fields always are one"`
+	Fields         []string `yaml:"format.output.fields" doc:"what an element or a line holds of each record, with jsonl, json, csv, avro and parquet: value, or several of key, value, topic, partition, offset, timestamp, headers"`
+	Envelope       bool     `yaml:"format.output.envelope" doc:"with jsonl, json, avro and parquet, write a single field as an object with its name too; several fields always are one"`
 	ValueEncoding  string   `yaml:"format.output.fields.value.encoding" values:"base64,none" doc:"how csv writes the value; keys and headers are always base64"`
 	BytesExtension string   `yaml:"format.bytearray.extension" doc:"what the keys of objects end with, before the ending of the compression, with format.class: bytes"`
 	Separator      string   `yaml:"format.bytearray.separator" doc:"what follows each value with format.class: bytes; a line end unless it is set"`
@@ -47,7 +47,7 @@ func (c *Config) kind() string {
 // composed says whether objects are made of format.output.fields.
 func (c *Config) composed() bool {
 	switch c.kind() {
-	case "jsonl", "json", "csv", "parquet":
+	case "jsonl", "json", "csv", "avro", "parquet":
 		return true
 	}
 	return false

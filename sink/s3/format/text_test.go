@@ -158,10 +158,10 @@ func TestCSV(t *testing.T) {
 
 // TestNoAllocations appends records of a schema and without one, once the room is there.
 func TestNoAllocations(t *testing.T) {
-	for _, format := range []string{"jsonl", "json", "csv", "bytes", "avro"} {
+	for _, format := range []string{"jsonl", "json", "csv", "bytes", "avro", "avro values"} {
 		cfg := Defaults()
-		cfg.Format = format
-		if cfg.composed() {
+		cfg.Format = strings.TrimSuffix(format, " values")
+		if cfg.composed() && cfg.Format == format {
 			cfg.Fields = []string{"key", "value", "topic", "partition", "offset", "timestamp", "headers"}
 		}
 		typed := record.Datum{
@@ -173,7 +173,7 @@ func TestNoAllocations(t *testing.T) {
 			{Topic: topic, Key: words("k"), Value: typed, RawValue: []byte(`{"n":7}`), Timestamp: 1700000000001, Headers: headers},
 			{Topic: topic, Key: words("k"), Value: shaped("a"), RawValue: []byte("{\"a\":\n1}"), Timestamp: 1700000000001, Headers: headers},
 		}}
-		if format == "avro" {
+		if cfg.Format == "avro" {
 			b.Records = b.Records[:1] // a file has one schema
 		}
 		e, err := New(&cfg, cfg.Binding(typed.Schema), io.Discard)
