@@ -169,7 +169,8 @@ func (b *blockingRun) send(h handed) {
 		}
 		g.changed()
 	}
-	if g.unsent {
+	// A batch never confirms a position that no offset has.
+	if g.unsent || st.pos.commit != st.sent {
 		st.pos.stamp(h.batch, st.source.partition, g.offset())
 	}
 	h.batch.Mark, st.sent = uint64(st.pos.commit), st.pos.commit
