@@ -177,5 +177,5 @@ func TestBacklogBadBeat(t *testing.T) {
 	r := d.startBehind(t, 1<<20, 1<<30, nil, "max.batch.size", "100", "heartbeat.interval.ms", "10", "heartbeat.action.query", "INSERT INTO nowhere VALUES (1)")
 	r.until("the first rows", func() bool { return len(r.records) >= 500 })
 	holdBack(t, 300*time.Millisecond)
-	wantPermanent(t, r, "beside the reading of a backlog", "heartbeat.action.query", `"nowhere" does not exist`)
+	wantPermanent(t, r, "beside the changes", "heartbeat.action.query", `"nowhere" does not exist`)
 }

@@ -122,12 +122,12 @@ func (s *Source) dropSlot(ctx context.Context, c *catalog) error {
 const firstSlotPause = 100 * time.Millisecond
 
 // whenFree calls use until the slot is not in use any more, for as long as slot.max.retries
-// times slot.retry.delay.ms. The error after that is not permanent: the other reader may be our own
-// from before, which PostgreSQL has not yet found to be gone.
-func (s *Source) whenFree(ctx context.Context, use func() error) error {
+// times slot.retry.delay.ms, and wait in between. The error after that is not permanent: the other
+// reader may be our own from before, which PostgreSQL has not yet found to be gone.
+func (s *Source) whenFree(ctx context.Context, wait func(context.Context, time.Duration) error, use func() error) error {
 	limit := time.Duration(s.config.SlotRetries) * s.config.SlotRetryDelay
 	began := time.Now()
-	for wait := firstSlotPause; ; wait = min(2*wait, s.config.SlotRetryDelay) {
+	for next := firstSlotPause; ; next = min(2*next, s.config.SlotRetryDelay) {
 		err := use()
 		var pg *pgconn.PgError
 		if !errors.As(err, &pg) || pg.Code != "55006" {
@@ -138,7 +138,7 @@ func (s *Source) whenFree(ctx context.Context, use func() error) error {
 			return err
 		}
 		s.log.Warn("waiting for the slot", "slot", s.config.Slot, "err", err)
-		if err := pause(ctx, max(wait, time.Millisecond)); err != nil {
+		if err := wait(ctx, max(next, time.Millisecond)); err != nil {
 			return err
 		}
 	}

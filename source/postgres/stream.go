@@ -99,7 +99,7 @@ func (s *Source) stream(ctx context.Context, t *connect.SourceTask, c *catalog, 
 		st.hangUp() // a slot in use can not be dropped
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainLimit)
 		defer cancel()
-		return s.whenFree(ctx, func() error { return s.dropSlot(ctx, c) })
+		return s.whenFree(ctx, pause, func() error { return s.dropSlot(ctx, c) })
 	}
 	return nil
 }
@@ -140,7 +140,7 @@ func (st *stream) follow(ctx context.Context) (err error) {
 	if err := st.sameServer(ctx); err != nil {
 		return err
 	}
-	err = s.whenFree(ctx, func() error { return st.begin(ctx) })
+	err = st.whenFree(ctx, func() error { return st.begin(ctx) })
 	// The slot is ours from here on. What it was before matters: nobody held it since the last read.
 	if gone := st.unmoved(ctx, st.resume.commit); gone != nil && (err == nil || errors.Is(gone, errSlot)) {
 		return gone
