@@ -25,6 +25,7 @@ type slot struct {
 	lost      bool   // it has not the WAL any more that it needs
 	why       string // of lost, PostgreSQL's word for it; "" when it has none
 	walEnd    LSN    // of the server
+	standby   bool   // the server is one
 	twoPhase  bool   // it sends prepared transactions before they are committed
 }
 
@@ -36,7 +37,7 @@ const slotSQL = `
 SELECT coalesce(plugin, ''), coalesce(database, ''), coalesce(confirmed_flush_lsn, '0/0')::text, coalesce(restart_lsn, '0/0')::text,
        coalesce(active_pid, 0), coalesce((SELECT application_name FROM pg_stat_replication WHERE pid = active_pid), ''),
        coalesce(wal_status, '') = 'lost' OR to_jsonb(s) ->> 'invalidation_reason' IS NOT NULL OR coalesce(to_jsonb(s) ->> 'conflicting', '') = 'true',
-       coalesce(to_jsonb(s) ->> 'invalidation_reason', ''), (` + walEndSQL + `)::text,
+       coalesce(to_jsonb(s) ->> 'invalidation_reason', ''), (` + walEndSQL + `)::text, pg_is_in_recovery(),
        coalesce(to_jsonb(s) ->> 'two_phase', '') = 'true'
 FROM pg_replication_slots s WHERE slot_name = $1`
 
@@ -45,7 +46,7 @@ func (s *Source) slot(ctx context.Context, c *catalog) (slot, error) {
 	k := slot{missing: true}
 	err := c.each(ctx, slotSQL, []any{s.config.Slot}, func(rows pgx.Rows) error {
 		k.missing = false
-		return rows.Scan(&k.plugin, &k.database, &k.confirmed, &k.restart, &k.pid, &k.reader, &k.lost, &k.why, &k.walEnd, &k.twoPhase)
+		return rows.Scan(&k.plugin, &k.database, &k.confirmed, &k.restart, &k.pid, &k.reader, &k.lost, &k.why, &k.walEnd, &k.standby, &k.twoPhase)
 	})
 	if err != nil {
 		return k, fmt.Errorf("read slot %q: %w", s.config.Slot, err)

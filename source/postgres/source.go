@@ -206,6 +206,9 @@ func (s *Source) plan(stored *position, slot slot) (plan, error) {
 	// Of a slot that was there before an interrupted snapshot nothing is skipped: rows that the
 	// first attempt sent and that were deleted since are in its changes.
 	p := plan{snapshot: s.config.takes(stored), start: position{commit: slot.confirmed, lsn: slot.confirmed}}
+	if stored != nil && slot.standby && stored.commit > slot.walEnd {
+		return p, fmt.Errorf("the standby has replayed the WAL up to %s, and the stored offset is at %s; waiting for it", slot.walEnd, stored.commit)
+	}
 	if stored != nil && stored.unfinished() {
 		if !p.snapshot {
 			return p, connect.Permanent(fmt.Errorf("the stored offset is in the middle of a snapshot, and snapshot.mode %s takes none; set snapshot.mode to initial, or delete the connector's offset to stream from slot %q without a snapshot", s.config.Mode, s.config.Slot))
