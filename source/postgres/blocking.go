@@ -183,7 +183,7 @@ func (b *blockingRun) send(h handed) {
 	}
 	// A batch never confirms a position that no offset has.
 	if g.unsent || st.pos.commit != st.sent {
-		st.pos.stamp(h.batch, st.source.partition, g.offset())
+		st.source.stamp(h.batch, &st.pos, g.offset())
 	}
 	h.batch.Mark, st.sent = uint64(st.pos.commit), st.pos.commit
 	st.task.Send(h.batch)

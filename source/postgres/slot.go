@@ -26,6 +26,7 @@ type slot struct {
 	why       string // of lost, PostgreSQL's word for it; "" when it has none
 	walEnd    LSN    // of the server
 	standby   bool   // the server is one
+	foreign   error  // why what was read up to the stored offset is not in the server's WAL; nil when it is
 	twoPhase  bool   // it sends prepared transactions before they are committed
 }
 

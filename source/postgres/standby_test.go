@@ -47,6 +47,10 @@ func TestStandby(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	system := primary.query(t, "SELECT system_identifier FROM pg_control_system()")
+	wantTimeline(t, first, system+"/1")
+	wantTimeline(t, second, system) // that of a standby may change while it is read
+
 	standby.exec(t, "SELECT pg_wal_replay_pause()")
 	primary.exec(t, "INSERT INTO a VALUES (5)")
 	ahead := primary.lsnOf(t, "pg_current_wal_lsn()")
@@ -77,6 +81,15 @@ func TestStandby(t *testing.T) {
 		if err := r.stop(); err != nil {
 			t.Fatal(err)
 		}
+		wantTimeline(t, r, system+"/2")
+	}
+}
+
+// wantTimeline checks whose WAL the last offset says that it is of.
+func wantTimeline(t *testing.T, r *reading, want string) {
+	t.Helper()
+	if got := `"connectd_timeline":"` + want + `"`; !strings.Contains(string(r.offset), got) {
+		t.Errorf("offset %s, want %s", r.offset, got)
 	}
 }
 

@@ -157,20 +157,6 @@ func (st *stream) follow(ctx context.Context) (err error) {
 	return err
 }
 
-// sameServer makes sure that the connection leads to a server that has the WAL which was read so far.
-// From one that has less, after a fail-over for example, PostgreSQL would send nothing of what it
-// writes up to there.
-func (st *stream) sameServer(ctx context.Context) error {
-	there, err := pglogrepl.IdentifySystem(ctx, st.conn)
-	if err != nil {
-		return fmt.Errorf("identify the server: %w", shortened(err))
-	}
-	if there.XLogPos < st.pos.commit {
-		return fmt.Errorf("%w: the server's WAL ends at %s, before %s, which was read already: it is another server, or was restored", errSlot, there.XLogPos, st.pos.commit)
-	}
-	return nil
-}
-
 // hangUp ends the replication connection, if there is one.
 func (st *stream) hangUp() {
 	if st.conn != nil {
@@ -332,7 +318,7 @@ func (st *stream) flush() {
 
 func (st *stream) send() {
 	b := st.out.batch
-	st.pos.stamp(b, st.source.partition, st.signals.offset())
+	st.source.stamp(b, &st.pos, st.signals.offset())
 	st.sent = LSN(b.Mark)
 	st.task.Send(b)
 	st.out.batch = nil
