@@ -56,7 +56,7 @@ func identify(ctx context.Context, conn *pgconn.PgConn) (pglogrepl.IdentifySyste
 }
 
 // identify notes which timeline the source reads. foreign says why what was read up to the stored
-// position is not in it; nil when it is, and when nothing says that it is not.
+// position is not in it, or may not be; nil when it is, and when the offset does not say whose it is.
 func (s *Source) identify(ctx context.Context, stored *position) (foreign, err error) {
 	conn, _, err := s.connectReplication(ctx)
 	if err != nil {
@@ -81,8 +81,7 @@ func (s *Source) identify(ctx context.Context, stored *position) (foreign, err e
 	parted, err := partedFrom(ctx, conn, was.id, there.Timeline)
 	switch {
 	case err != nil && refuses(err):
-		s.log.Warn("going on without knowing whether the server has all WAL that was read: it does not give the history of its timelines", "timeline", there.Timeline, "was", was.id, "err", err)
-		return nil, nil
+		return fmt.Errorf("the server is on timeline %d, the stored offset is of timeline %d, and nothing says whether the server has all that was read: %w", there.Timeline, was.id, err), nil
 	case err != nil:
 		return nil, err
 	case parted == 0:

@@ -197,6 +197,8 @@ func TestRestored(t *testing.T) {
 					}
 				})
 			}
+			restored.exec(t, "COPY (SELECT) TO PROGRAM 'rm pg_wal/00000002.history'")
+			wantPermanent(t, start(t, restored.config(t, settings...), common), "nothing says whether the server has all that was read", "trust_slot")
 		})
 	}
 }
