@@ -32,12 +32,7 @@ func behindFrom(t *testing.T, d *database, rows int, from LSN, changes ...string
 // wantAgain waits for the source to end with an error that the next start may mend.
 func wantAgain(t *testing.T, r *reading, want string) {
 	t.Helper()
-	for limit := time.Now().Add(patience); !r.ended; r.receive(patience) {
-		if time.Now().After(limit) {
-			t.Fatalf("the source goes on after %d records, want %q", len(r.records), want)
-		}
-	}
-	if err := r.err; err == nil || connect.IsPermanent(err) || !strings.Contains(err.Error(), want) {
+	if err := r.wait(); err == nil || connect.IsPermanent(err) || !strings.Contains(err.Error(), want) {
 		t.Fatalf("got %v, want %q, and that it is tried again", err, want)
 	}
 }
