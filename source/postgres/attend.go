@@ -14,7 +14,7 @@ import (
 const attendEvery = 100 * time.Millisecond
 
 // errBeside marks an error that says nothing of how the backlog can be read.
-var errBeside = errors.New("beside the reading of a backlog")
+var errBeside = errors.New("beside the changes")
 
 // attend does what does not wait for the end of the backlog: heartbeats, signals, and the report of
 // where we are. Chunks of incremental snapshots do wait: their place is behind the backlog.
@@ -33,6 +33,24 @@ func (st *stream) attend(ctx context.Context) error {
 	if !now.Before(st.status.Add(confirmEvery)) {
 		st.status = now
 		st.reportWhere()
+	}
+	return nil
+}
+
+// whenFree calls use when nobody else has the slot, see Source.whenFree, and sends heartbeats until then.
+func (st *stream) whenFree(ctx context.Context, use func() error) error {
+	return st.source.whenFree(ctx, st.beatFor, use)
+}
+
+// beatFor waits, and sends heartbeats. Signals wait, too: what they change is stored with a position.
+func (st *stream) beatFor(ctx context.Context, d time.Duration) error {
+	for ; d > 0; d -= attendEvery {
+		if err := st.beatBeside(ctx, time.Now()); err != nil {
+			return fmt.Errorf("%w: %w", errBeside, err)
+		}
+		if err := pause(ctx, min(d, attendEvery)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -84,6 +84,58 @@ func TestBacklogIsAttended(t *testing.T) {
 	r.streaming()
 }
 
+// TestBacklogSignalTopic has signals in Kafka in the middle of a backlog, and a crash there: each is
+// followed once, between the changes, and its place in the topic is stored with its effect.
+func TestBacklogSignalTopic(t *testing.T) {
+	const rows = 20000
+	topic, send := signalTopic(t)
+	d := alone(t, "CREATE TABLE a (id int PRIMARY KEY, v text)", "CREATE TABLE b (id int PRIMARY KEY)", "INSERT INTO b VALUES (1), (2)").publish(t, "a, b").slotBehind(t)
+	for i := range 20 {
+		d.exec(t, fmt.Sprintf("INSERT INTO a SELECT %d + i, repeat('x', 300) FROM generate_series(1, %d) i", i*rows/20, rows/20))
+	}
+	execute := func(id string) {
+		t.Helper()
+		send("production", `{"id":"`+id+`","type":"execute-snapshot","data":{"type":"blocking","data-collections":["public.b"]}}`)
+	}
+	settings := []string{"table.include.list", "public.(a|b)", "max.batch.size", "20", "signal.enabled.channels", "kafka", "signal.kafka.topic", topic}
+	// The changes come slowly, so that there is a backlog as long as that takes.
+	followed := func(r *reading, what string, next int64) {
+		t.Helper()
+		for k := r.demand().Kafka; k == nil || k.Next != next || len(r.demand().Blocking) > 0; k = r.demand().Kafka {
+			if !r.receive(patience) {
+				t.Fatalf("%s: the source ended with %v", what, r.err)
+			}
+			holdBack(t, 5*time.Millisecond)
+		}
+		if got := r.phase(); got != "catching up" {
+			t.Errorf("%s in phase %q, after %d records", what, got, len(r.records))
+		}
+	}
+	r := d.startBehind(t, 1<<20, 1<<30, nil, settings...)
+	followed(r, "the place in the topic is stored", 0)
+	execute("1")
+	followed(r, "the first signal is followed", 1)
+	r.abandon()
+	all := r.records
+	if n := r.rows(); n != 2 {
+		t.Errorf("%d rows of the first snapshot, want 2", n)
+	}
+
+	execute("2")
+	r = d.startBehind(t, 1<<20, 1<<30, r.offset, settings...)
+	followed(r, "the second signal is followed", 2)
+	r.until("all rows", func() bool {
+		return len(places(r.records, "production.public.a")) >= rows-len(places(all, "production.public.a"))
+	})
+	if n := r.rows(); n != 2 {
+		t.Errorf("%d rows of the second snapshot, want 2", n)
+	}
+	changes := slices.DeleteFunc(slices.Concat(all, r.records), func(s sentRecord) bool { return s.topic != "production.public.a" })
+	if distinct, doubles := keys(changes); len(distinct) != rows || doubles != 0 {
+		t.Errorf("%d distinct keys and %d doubles, want %d and none", len(distinct), doubles, rows)
+	}
+}
+
 // TestBacklogIncremental asks for an incremental snapshot in the middle of a backlog: it is noted at
 // once, and read behind it.
 func TestBacklogIncremental(t *testing.T) {
@@ -125,5 +177,5 @@ func TestBacklogBadBeat(t *testing.T) {
 	r := d.startBehind(t, 1<<20, 1<<30, nil, "max.batch.size", "100", "heartbeat.interval.ms", "10", "heartbeat.action.query", "INSERT INTO nowhere VALUES (1)")
 	r.until("the first rows", func() bool { return len(r.records) >= 500 })
 	holdBack(t, 300*time.Millisecond)
-	wantPermanent(t, r, "beside the reading of a backlog", "heartbeat.action.query", `"nowhere" does not exist`)
+	wantPermanent(t, r, "beside the changes", "heartbeat.action.query", `"nowhere" does not exist`)
 }

@@ -32,12 +32,7 @@ func behindFrom(t *testing.T, d *database, rows int, from LSN, changes ...string
 // wantAgain waits for the source to end with an error that the next start may mend.
 func wantAgain(t *testing.T, r *reading, want string) {
 	t.Helper()
-	for limit := time.Now().Add(patience); !r.ended; r.receive(patience) {
-		if time.Now().After(limit) {
-			t.Fatalf("the source goes on after %d records, want %q", len(r.records), want)
-		}
-	}
-	if err := r.err; err == nil || connect.IsPermanent(err) || !strings.Contains(err.Error(), want) {
+	if err := r.wait(); err == nil || connect.IsPermanent(err) || !strings.Contains(err.Error(), want) {
 		t.Fatalf("got %v, want %q, and that it is tried again", err, want)
 	}
 }
@@ -179,23 +174,31 @@ func TestBacklogHalfOpen(t *testing.T) {
 	}
 }
 
-// TestBacklogFailsOver leads new connections to another server in the middle of a backlog, one that
-// has less WAL: it would give nothing up to where the first one was.
+// TestBacklogFailsOver leads new connections to another server in the middle of a backlog. One that
+// has less WAL would give nothing up to where the first one was, and one that has more is known by its
+// system identifier only.
 func TestBacklogFailsOver(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		name string
-		from LSN
-	}{{"to the second reader", 64 << 10}, {"to the stream", 600 << 10}} {
+		name  string
+		from  LSN
+		ahead bool
+	}{
+		{"to the second reader", 64 << 10, false}, {"to the stream", 600 << 10, false},
+		{"to the second reader of one that is ahead", 64 << 10, true}, {"to the stream of one that is ahead", 600 << 10, true},
+	} {
 		t.Run(c.name, func(t *testing.T) {
 			first := alone(t, "CREATE TABLE a (id int PRIMARY KEY, v text)").publish(t, "a").slotBehind(t)
 			second := alone(t, "CREATE TABLE a (id int PRIMARY KEY, v text)").publish(t, "a").slotBehind(t)
+			if c.ahead {
+				second.exec(t, "SELECT pg_switch_wal()", "SELECT pg_logical_emit_message(false, 'a', 'b')", "SELECT pg_switch_wal()")
+			}
 			proxy := newProxy(t, first.address())
 			r := behindFrom(t, first, 10000, c.from, "database.hostname", "127.0.0.1", "database.port", proxy.port)
 			to := second.address()
 			proxy.to.Store(&to)
 			wantAgain(t, r, "another")
-			wantPermanent(t, first.startBehind(t, 64<<10, 1<<20, r.offset, "database.port", strconv.Itoa(second.server.Port)), "is ahead of the server")
+			wantPermanent(t, first.startBehind(t, 64<<10, 1<<20, r.offset, "database.port", strconv.Itoa(second.server.Port)), "the server is another one")
 		})
 	}
 }

@@ -94,17 +94,23 @@ type handed struct {
 }
 
 // take sends what the readers hand over until they have ended, and does meanwhile what the stream
-// does. It waits for no batch: the one that it waited for might be one that it is to send.
+// does. It waits for no batch: the one that it waited for might be one that it is to send. So what
+// has a record of its own, a signal or a heartbeat, goes with the first batch that comes: a free one,
+// or the next of the readers'.
 func (b *blockingRun) take(ctx context.Context) error {
 	g := b.signals
 	st := g.st
 	tick := time.NewTicker(min(st.interval, confirmEvery))
 	defer tick.Stop()
-	var signal *asked // waits for a batch, because it may want to tell of something: a free one, or the next of the readers'
+	var signal *asked
+	var beat bool
 	for {
 		inbox, free := st.source.inbox, (<-chan *record.Batch)(nil)
 		if signal != nil {
-			inbox, free = nil, st.task.Free()
+			inbox = nil
+		}
+		if signal != nil || beat {
+			free = st.task.Free()
 		}
 		select {
 		case h, ok := <-b.sent:
@@ -114,36 +120,42 @@ func (b *blockingRun) take(ctx context.Context) error {
 			if !ok {
 				return nil
 			}
-			if signal != nil {
-				st.out.batch = h.batch
-				err := b.follow(ctx, signal)
-				if st.out.batch, signal = nil, nil; err != nil {
-					b.send(h)
-					return err
-				}
+			st.out.batch = h.batch
+			err := b.beside(ctx, signal, beat)
+			st.out.batch, signal, beat = nil, nil, false
+			if b.send(h); err != nil {
+				return err
 			}
-			b.send(h)
 		case a := <-inbox:
 			signal = &a
 		case batch := <-free:
 			st.fill(batch)
-			err := b.follow(ctx, signal)
-			st.send()
-			if signal = nil; err != nil {
+			err := b.beside(ctx, signal, beat)
+			signal, beat = nil, false
+			if st.send(); err != nil {
 				return err
 			}
 		case now := <-tick.C:
 			if err := st.sendStatus(now); err != nil {
 				return err
 			}
+			beat = st.beatDue(now)
 		case <-ctx.Done():
 			return errStopped
 		}
 	}
 }
 
-// follow takes a signal, which may stop the snapshot.
-func (b *blockingRun) follow(ctx context.Context, signal *asked) error {
+// beside takes a signal, which may stop the snapshot, and sends a heartbeat; either may not be due.
+func (b *blockingRun) beside(ctx context.Context, signal *asked, beat bool) error {
+	if beat {
+		if err := b.signals.st.heartbeat(ctx, time.Now()); err != nil {
+			return err
+		}
+	}
+	if signal == nil {
+		return nil
+	}
 	err := b.signals.take(ctx, *signal)
 	if b.current() == nil && !b.ended {
 		b.stopped = true
@@ -169,8 +181,9 @@ func (b *blockingRun) send(h handed) {
 		}
 		g.changed()
 	}
-	if g.unsent {
-		st.pos.stamp(h.batch, st.source.partition, g.offset())
+	// A batch never confirms a position that no offset has.
+	if g.unsent || st.pos.commit != st.sent {
+		st.source.stamp(h.batch, &st.pos, g.offset())
 	}
 	h.batch.Mark, st.sent = uint64(st.pos.commit), st.pos.commit
 	st.task.Send(h.batch)

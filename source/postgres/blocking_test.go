@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"connectd/connect"
 	"connectd/internal/testenv"
 )
 
@@ -93,6 +94,22 @@ func TestBlockingSnapshotSlow(t *testing.T) {
 	}
 	if len(got) != 301 || got[`public.a {"id":1}`] != "tombstone" || got[`public.a {"id":2}`] != "u" || got[`public.a {"id":301}`] == "" {
 		t.Errorf("%d keys; 1: %s, 2: %s, 301: %s", len(got), got[`public.a {"id":1}`], got[`public.a {"id":2}`], got[`public.a {"id":301}`])
+	}
+}
+
+// TestBlockingSnapshotPosition hands over a notification when the position has moved since it was last
+// stored: the slot must not get ahead of the stored offset.
+func TestBlockingSnapshotPosition(t *testing.T) {
+	st := offline(everyForm(t))
+	intake := connect.NewIntake("test", 2, nil, st.source.log)
+	st.task = intake.Task()
+	st.pos, st.sent = position{commit: 40, lsn: 40}, 20
+	b := &blockingRun{signals: st.signals, job: &blockingJob{}}
+	for _, want := range []int{1, 0} { // what is stored is not stored again
+		b.send(handed{batch: <-st.task.Free()})
+		if sent := <-intake.Sent(); sent.Mark != 40 || len(sent.Offsets) != want {
+			t.Errorf("a batch with mark %d and %d offsets, want %d", sent.Mark, len(sent.Offsets), want)
+		}
 	}
 }
 

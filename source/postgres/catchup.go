@@ -195,7 +195,7 @@ func (st *stream) confirm(ctx context.Context, conn *pgx.Conn) error {
 	slot, to := st.source.config.Slot, st.committed()
 	sql := fmt.Sprintf(`SELECT pg_replication_slot_advance(slot_name, %[2]s)
 		FROM pg_replication_slots WHERE slot_name = %[1]s AND confirmed_flush_lsn < %[2]s`, literal(slot), literal(to.String()))
-	err := st.source.whenFree(ctx, func() error { return st.query(ctx, conn.PgConn(), sql, nil) })
+	err := st.whenFree(ctx, func() error { return st.query(ctx, conn.PgConn(), sql, nil) })
 	if err != nil {
 		return fmt.Errorf("advance slot %q to %s: %w", slot, to, err)
 	}

@@ -52,9 +52,10 @@ func TestSignalFile(t *testing.T) {
 	r.until("the newest signal only", func() bool { return r.rows() == 1 && len(r.demand().Tables) == 0 })
 }
 
-// TestSignalTopic kills the connector between signals: each is followed once.
-func TestSignalTopic(t *testing.T) {
-	topic := testenv.Topic(t, 1)
+// signalTopic is a topic that sources read signals from in this test, and a function that writes to it.
+func signalTopic(t *testing.T) (topic string, send func(key, value string)) {
+	t.Helper()
+	topic = testenv.Topic(t, 1)
 	log := slog.New(slog.DiscardHandler)
 	var k kafka.Settings
 	k.Defaults()
@@ -63,13 +64,12 @@ func TestSignalTopic(t *testing.T) {
 		return kafka.Follow(ctx, k, kafka.FollowFrom{Topic: from.Topic, Next: from.Next, Group: from.Group}, log, began, each)
 	}
 	t.Cleanup(func() { readTopic = nil })
-	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY)", "INSERT INTO a VALUES (1)").publish(t, "a")
 	producer, err := kafka.NewProducer(k, log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer producer.Close()
-	send := func(key, value string) {
+	t.Cleanup(producer.Close)
+	return topic, func(key, value string) {
 		t.Helper()
 		done := make(chan error, 1)
 		producer.Produce([]kafka.Message{{Topic: topic, Partition: kafka.ByKey, Timestamp: -1, Key: []byte(key), Value: []byte(value)}}, func(err error) { done <- err })
@@ -77,6 +77,12 @@ func TestSignalTopic(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// TestSignalTopic kills the connector between signals: each is followed once.
+func TestSignalTopic(t *testing.T) {
+	topic, send := signalTopic(t)
+	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY)", "INSERT INTO a VALUES (1)").publish(t, "a")
 	execute := func(id string) {
 		send("production", `{"id":"`+id+`","type":"execute-snapshot","data":{"data-collections":["public.a"],"type":"INCREMENTAL"}}`)
 	}

@@ -79,7 +79,7 @@ func (s *Source) checkRole(ctx context.Context, c *catalog, tables []relation) (
 		return nil, fmt.Errorf("read the rights of %q: %w", s.config.User, err)
 	}
 	var found []error
-	if !replication && s.config.Mode != "initial_only" {
+	if !replication && s.config.streams() {
 		found = append(found, findingMended("ALTER ROLE "+identifier(s.config.User)+" REPLICATION", "role %q may not replicate", s.config.User))
 	}
 	if s.config.Mode == "no_data" {
@@ -108,7 +108,7 @@ func (s *Source) checkRole(ctx context.Context, c *catalog, tables []relation) (
 
 // checkPublication finds a publication that is not there and will not be created.
 func (s *Source) checkPublication(ctx context.Context, c *catalog, tables []relation) ([]error, error) {
-	if s.config.Autocreate != "disabled" || s.config.Mode == "initial_only" {
+	if s.config.Autocreate != "disabled" || !s.config.streams() {
 		return nil, nil
 	}
 	_, exists, err := s.publication(ctx, c)
@@ -122,7 +122,7 @@ func (s *Source) checkPublication(ctx context.Context, c *catalog, tables []rela
 // checkSlot finds a slot that somebody else reads, that has lost its WAL, or that can not be
 // created.
 func (s *Source) checkSlot(ctx context.Context, c *catalog, _ []relation) ([]error, error) {
-	if s.config.Mode == "initial_only" {
+	if !s.config.streams() {
 		return nil, nil
 	}
 	k, err := s.slot(ctx, c)
@@ -134,7 +134,7 @@ func (s *Source) checkSlot(ctx context.Context, c *catalog, _ []relation) ([]err
 		return nil, nil // this connector itself, or one that is just ending: Run waits for it
 	case k.pid != 0:
 		return []error{fmt.Errorf("slot %q is active for PID %d; stop the other reader, or give this connector its own slot.name", s.config.Slot, k.pid)}, nil
-	case k.lost && s.config.Mode != "when_needed":
+	case k.lost && !s.config.mends():
 		return []error{finding("%w; set snapshot.mode to when_needed to read the tables again", s.lost(k))}, nil
 	case !k.missing:
 		return nil, nil

@@ -24,6 +24,8 @@ func TestCheck(t *testing.T) {
 		{"not readable", []string{"table.include.list", "public.closed"}, []string{`may not read table public.closed; run GRANT SELECT ON "public"."closed" TO "debezium"`}, true},
 		{"may not replicate", []string{"database.user", "plain_reader", "database.password", "x", "table.include.list", "public.a"},
 			[]string{`run ALTER ROLE "plain_reader" REPLICATION`}, true},
+		{"may not replicate, and need not", []string{"database.user", "plain_reader", "database.password", "x", "table.include.list", "public.a",
+			"snapshot.mode", "configuration_based", "snapshot.mode.configuration.based.snapshot.data", "true"}, nil, false},
 		{"two findings", []string{"database.user", "plain_reader", "database.password", "x", "table.include.list", "public.a,public.nothing"},
 			[]string{`remove it from the list; also: role "plain_reader" may not replicate`}, true},
 		{"password", []string{"database.password", "wrong"}, []string{"28P01", "check database.user and database.password"}, true},

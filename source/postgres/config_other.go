@@ -19,6 +19,7 @@ type Ignored struct {
 	ApplicationName  string `yaml:"database.ApplicationName" noeffect:"connections are named after the connector"`
 	SchemaChanges    string `yaml:"include.schema.changes" noeffect:"PostgreSQL has no schema change topic"`
 	SchemaHistory    string `yaml:"schema.history.internal.*" noeffect:"PostgreSQL sends the schema with the changes"`
+	DatabaseHistory  string `yaml:"database.history.*" noeffect:"PostgreSQL sends the schema with the changes"`
 	SchemaHistoryTop string `yaml:"schema.history.internal" noeffect:"PostgreSQL sends the schema with the changes"`
 	QueueSize        string `yaml:"max.queue.size" noeffect:"batches in flight are bounded by max.in.flight"`
 	QueueBytes       string `yaml:"max.queue.size.in.bytes" noeffect:"batches in flight are bounded by max.in.flight"`

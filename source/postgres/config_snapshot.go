@@ -9,7 +9,7 @@ import (
 
 // Snapshot says what is read before streaming.
 type Snapshot struct {
-	Mode      string            `yaml:"snapshot.mode" values:"always,configuration_based,initial,initial_only,never,no_data,when_needed" doc:"when to read the tables' rows before streaming"`
+	Mode      string            `yaml:"snapshot.mode" values:"always,configuration_based,exported,initial,initial_only,never,no_data,when_needed" doc:"when to read the tables' rows before streaming"`
 	Tables    []string          `yaml:"snapshot.include.collection.list" doc:"regular expressions of the captured tables to snapshot; all when empty"`
 	Overrides []string          `yaml:"snapshot.select.statement.overrides" doc:"tables (schema.table) of which a SELECT gives the rows"`
 	Selects   map[string]string `yaml:"snapshot.select.statement.overrides.*" doc:"that SELECT, by the table's name; its columns have the names of the table's"`
@@ -54,8 +54,11 @@ func (c *Snapshot) statement(table string) string {
 }
 
 func (c *Snapshot) validate(r *config.Report) {
-	if c.Mode == "never" {
+	switch c.Mode {
+	case "never":
 		c.Mode = "no_data"
+	case "exported":
+		c.Mode = "initial" // Debezium's name until 1.9, and what it always is here
 	}
 	if c.Mode == "configuration_based" && !c.BasedData && !c.BasedStream {
 		r.Errorf("snapshot.mode", "configuration_based does nothing without rows and without changes; set snapshot.mode.configuration.based.start.stream or ….snapshot.data to true")

@@ -137,6 +137,14 @@ func (t *demanded) where() string {
 	return "behind the key " + strings.Join(t.After, ", ")
 }
 
+// again makes blocking snapshots begin again: their rows were read on a server that may have had
+// more than this one.
+func (d *demand) again() {
+	for i := range d.Blocking {
+		d.Blocking[i].State = ""
+	}
+}
+
 // empty says whether there is nothing to store.
 func (d *demand) empty() bool {
 	return !d.Paused && len(d.Tables) == 0 && len(d.Blocking) == 0 && d.Kafka == nil && d.File == nil

@@ -11,9 +11,9 @@
 // A backlog is read by SQL before the stream (catchup.go, peek.go); attend.go does what does not wait
 // for its end.
 //
-// mismatch.go decides where to begin when slot and stored offset do not fit, guard.go watches what
-// the slot keeps on the server's disk, doctor.go examines a database, and migrate.go moves a position
-// from Debezium to here and back.
+// mismatch.go decides where to begin when slot and stored offset do not fit, timeline.go whether the
+// server has the WAL that the offset is of, guard.go watches what the slot keeps on the server's disk,
+// doctor.go examines a database, and migrate.go moves a position from Debezium to here and back.
 //
 // What is beside the rows has a file of its own: logical.go (messages), transaction_topic.go,
 // heartbeat.go. What is done to columns is decided in mask.go, source_type.go and adjust.go when

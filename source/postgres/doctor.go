@@ -148,7 +148,7 @@ func (x *examination) role(ctx context.Context) error {
 // own looks at the connector's slot.
 func (x *examination) own(ctx context.Context) error {
 	s := x.source
-	if s.config.Mode == "initial_only" {
+	if !s.config.streams() {
 		return nil
 	}
 	found, err := s.checkSlot(ctx, x.catalog, x.tables)

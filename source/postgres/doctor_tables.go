@@ -13,7 +13,7 @@ import (
 // publication looks at which changes of which tables are published, or may be.
 func (x *examination) publication(ctx context.Context) error {
 	s := x.source
-	if s.config.Mode == "initial_only" || len(x.tables) == 0 {
+	if !s.config.streams() || len(x.tables) == 0 {
 		return nil
 	}
 	all, exists, err := s.publication(ctx, x.catalog)

@@ -314,8 +314,10 @@ func (r *reading) reach(phase string) *reading {
 // wait waits for the source to end by itself and returns its error.
 func (r *reading) wait() error {
 	r.t.Helper()
-	for !r.ended {
-		r.receive(patience)
+	for limit := time.Now().Add(patience); !r.ended; r.receive(patience) {
+		if time.Now().After(limit) {
+			r.t.Fatalf("the source goes on after %d records", len(r.records))
+		}
 	}
 	return r.err
 }

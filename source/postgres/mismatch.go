@@ -7,7 +7,7 @@ import (
 // reconcile is where the stream begins: at the stored position, unless the slot says otherwise.
 // gap is what was changed and can not be read any more; nil when there is nothing. PostgreSQL
 // itself would say nothing: it goes on from the slot when the position is behind it, and leaves
-// out what comes before a position that is ahead of its WAL.
+// out what comes before a position that is ahead of its WAL, or in the WAL of another server.
 func (s *Source) reconcile(stored *position, k slot) (start position, gap error) {
 	c := s.config
 	switch {
@@ -21,6 +21,11 @@ func (s *Source) reconcile(stored *position, k slot) (start position, gap error)
 	there := position{commit: k.confirmed, lsn: k.confirmed}
 	switch {
 	case stored.loose && k.confirmed <= stored.commit:
+		return there, nil
+	case k.foreign != nil && c.Mismatch != "trust_slot" && (k.confirmed <= stored.commit || c.Mismatch == "trust_offset"):
+		return start, fmt.Errorf("%w; what it has changed up to the offset would be left out (offset.mismatch.strategy trust_slot goes on from slot %q, at %s)", k.foreign, c.Slot, k.confirmed)
+	case k.foreign != nil:
+		s.log.Warn("going on from the slot", "slot", c.Slot, "lsn", k.confirmed.String(), "offset", stored.commit.String(), "err", k.foreign)
 		return there, nil
 	case k.confirmed > stored.commit && c.Mismatch == "trust_offset":
 		return start, fmt.Errorf("slot %q is at %s and the stored offset at %s: what changed between them cannot be read (the slot was made anew or moved by somebody else; offset.mismatch.strategy trust_slot goes on without it)", c.Slot, k.confirmed, stored.commit)

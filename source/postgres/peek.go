@@ -58,7 +58,7 @@ func (st *stream) peek(ctx context.Context, conn *pgx.Conn, upto LSN) (int, erro
 	// that we want if it was not moved past us until now.
 	unmoved := func() error { return st.unmoved(ctx, from) }
 	read := st.peeked(unmoved)
-	err = st.source.whenFree(ctx, func() error { return st.query(ctx, conn.PgConn(), sql, read.take) })
+	err = st.whenFree(ctx, func() error { return st.query(ctx, conn.PgConn(), sql, read.take) })
 	if err != nil {
 		return read.n, fmt.Errorf("read slot %q up to %s: %w", slot, upto, err)
 	}

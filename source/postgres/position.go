@@ -28,10 +28,12 @@ type position struct {
 	done     bool   // snapshot completed
 	tables   string // what is read of an unfinished snapshot: see snapshotState
 	loose    bool   // Debezium's, after a snapshot and before the first change: the slot says where to start
+
+	timeline timeline // in whose WAL all this is
 }
 
 // storedOffset is a position in Debezium's JSON form, with our keys for a position inside a
-// transaction and inside a snapshot. Their values are numbers and strings, as Kafka Connect demands.
+// transaction and inside a snapshot, and for the server. Their values are numbers and strings, as Kafka Connect demands.
 type storedOffset struct {
 	LSN       *uint64         `json:"lsn"`
 	Proc      *uint64         `json:"lsn_proc"`
@@ -45,6 +47,7 @@ type storedOffset struct {
 	TxEnd     uint64          `json:"connectd_tx_lsn"`
 	SameLSN   int             `json:"connectd_tx_events"`
 	Tables    string          `json:"connectd_snapshot"`
+	Timeline  string          `json:"connectd_timeline"`
 }
 
 // parsePosition reads a stored offset, ours or Debezium's.
@@ -77,6 +80,7 @@ func parsePosition(offset []byte) (position, error) {
 	}
 	p.message = o.Message
 	p.txEnd, p.sameLSN = LSN(o.TxEnd), o.SameLSN
+	p.timeline = parseTimeline(o.Timeline)
 	if p.counts, err = parseCounts(offset); err != nil {
 		return position{}, err
 	}
@@ -139,6 +143,9 @@ func (p *position) append(dst []byte) []byte {
 	if p.txEnd != 0 && len(p.counts) > 0 {
 		dst = appendCounts(dst, p.txID, p.counts)
 	}
+	if p.timeline.system != "" {
+		dst = append(p.timeline.append(append(dst, `,"`+timelineKey+`":"`...)), '"')
+	}
 	return append(dst, '}')
 }
 
@@ -163,9 +170,10 @@ func partition(prefix string) []byte {
 
 // stamp gives b the position that is durable once b is. more are further keys of the stored
 // offset, each with a comma in front.
-func (p *position) stamp(b *record.Batch, partition, more []byte) {
-	const room = 320
+func (s *Source) stamp(b *record.Batch, p *position, more []byte) {
+	const room = 384
+	p.timeline = s.timeline
 	offset := b.Append(room+len(more), func(dst []byte) []byte { return p.with(dst, more) })
-	b.Offsets = append(b.Offsets, record.SourceOffset{Partition: partition, Offset: offset})
+	b.Offsets = append(b.Offsets, record.SourceOffset{Partition: s.partition, Offset: offset})
 	b.Mark = uint64(p.commit)
 }

@@ -77,8 +77,8 @@ func (s *Source) createPublication(ctx context.Context, c *catalog, tables []rel
 
 // alterPublication makes the publication's tables the wanted ones, and returns those that were
 // missing. Tables too many do no harm, so a role that may not remove them is no error. A publication
-// whose tables have row filters or column lists only gets what is missing: to set its tables would
-// take those away.
+// whose tables have row filters or column lists, or which has whole schemas, only gets what is missing:
+// to set its tables would take those away.
 func (s *Source) alterPublication(ctx context.Context, c *catalog, want []relation) (missing []relation, err error) {
 	var have []string
 	restricted := false
@@ -94,7 +94,14 @@ func (s *Source) alterPublication(ctx context.Context, c *catalog, want []relati
 	if err != nil {
 		return nil, fmt.Errorf("read the tables of publication %q: %w", s.config.Publication, err)
 	}
-	missing = slices.DeleteFunc(slices.Clone(want), func(r relation) bool { return slices.Contains(have, r.String()) })
+	schemas, err := s.publishedSchemas(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("read the schemas of publication %q: %w", s.config.Publication, err)
+	}
+	restricted = restricted || len(schemas) > 0
+	missing = slices.DeleteFunc(slices.Clone(want), func(r relation) bool {
+		return slices.Contains(have, r.String()) || slices.Contains(schemas, r.schema)
+	})
 	if len(missing) == 0 && (len(have) == len(want) || restricted) {
 		return nil, nil
 	}
@@ -110,6 +117,23 @@ func (s *Source) alterPublication(ctx context.Context, c *catalog, want []relati
 	}
 	s.log.Info("publication altered", "publication", s.config.Publication, "tables", len(want))
 	return missing, nil
+}
+
+// publishedSchemas are the schemas of which the publication has every table (PostgreSQL 15).
+func (s *Source) publishedSchemas(ctx context.Context, c *catalog) (schemas []string, err error) {
+	var can bool
+	err = c.row(ctx, "SELECT to_regclass('pg_catalog.pg_publication_namespace') IS NOT NULL", nil, &can)
+	if err != nil || !can {
+		return nil, err
+	}
+	err = c.each(ctx, `SELECT n.nspname FROM pg_publication p JOIN pg_publication_namespace s ON s.pnpubid = p.oid
+		JOIN pg_namespace n ON n.oid = s.pnnspid WHERE p.pubname = $1`, []any{s.config.Publication}, func(rows pgx.Rows) error {
+		var schema string
+		err := rows.Scan(&schema)
+		schemas = append(schemas, schema)
+		return err
+	})
+	return schemas, err
 }
 
 // restrict gives each table what the publication sends of it, so that a snapshot reads no row and

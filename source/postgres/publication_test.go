@@ -38,6 +38,26 @@ func TestPublicationRestricts(t *testing.T) {
 	}
 }
 
+// TestPublicationOfSchema has a publication of somebody else's that has whole schemas: what it has is
+// not set, and a table of another schema is added to it.
+func TestPublicationOfSchema(t *testing.T) {
+	d := newDatabase(t, "CREATE TABLE a (id int PRIMARY KEY)", "CREATE SCHEMA more", "CREATE TABLE more.p (id int PRIMARY KEY) PARTITION BY RANGE (id)", "CREATE TABLE p_1 PARTITION OF more.p DEFAULT",
+		"CREATE SCHEMA other", "CREATE TABLE other.b (id int PRIMARY KEY)", "CREATE PUBLICATION dbz_publication FOR TABLES IN SCHEMA public, more")
+	settings := []string{"table.include.list", "public.*,more.*", "snapshot.mode", "no_data"}
+	r := start(t, d.config(t, settings...), nil).streaming()
+	d.exec(t, "INSERT INTO a VALUES (1)", "INSERT INTO more.p VALUES (2)")
+	wantOps(t, r.next(2), `c public.a {"id":1}`, `c public.p_1 {"id":2}`)
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+	settings[1] += ",other.b"
+	wantPermanent(t, start(t, d.config(t, settings...), r.offset), `let the owner of the tables run ALTER PUBLICATION "dbz_publication" ADD TABLE ONLY "other"."b"`)
+	d.exec(t, `ALTER PUBLICATION "dbz_publication" ADD TABLE ONLY "other"."b"`)
+	r = start(t, d.config(t, settings...), r.offset).streaming()
+	d.exec(t, "INSERT INTO other.b VALUES (3)", "INSERT INTO a VALUES (4)")
+	wantOps(t, r.next(2), `c other.b {"id":3}`, `c public.a {"id":4}`)
+}
+
 // TestIdentityKeys has the four kinds of replica identities, and an index without a primary key.
 func TestIdentityKeys(t *testing.T) {
 	d := newDatabase(t, "CREATE TABLE f (id int PRIMARY KEY, v text)", "ALTER TABLE f REPLICA IDENTITY FULL",

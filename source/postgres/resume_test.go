@@ -138,6 +138,8 @@ func TestOffsets(t *testing.T) {
 			`{"lsn":9,"snapshot":"INITIAL","snapshot_completed":false,"last_snapshot_record":false,"lsn_commit":9}`},
 		{"ours, in a transaction", `{"lsn":30,"lsn_proc":30,"lsn_commit":20,"connectd_tx_lsn":99,"connectd_tx_events":4}`,
 			`{"lsn":30,"lsn_proc":30,"lsn_commit":20,"connectd_tx_lsn":99,"connectd_tx_events":4}`},
+		{"ours, of a server", `{"lsn":30,"lsn_proc":30,"lsn_commit":30,"connectd_timeline":"7412345678901234567/3"}`,
+			`{"lsn":30,"lsn_proc":30,"lsn_commit":30,"connectd_timeline":"7412345678901234567/3"}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p, err := parsePosition([]byte(c.offset))

@@ -33,7 +33,7 @@ func (s *Source) server(ctx context.Context, c *catalog) (server, error) {
 	if walLevel != "logical" && s.config.streams() {
 		return srv, connect.Permanent(fmt.Errorf(`wal_level is %q, want "logical"; run ALTER SYSTEM SET wal_level = logical and restart PostgreSQL`, walLevel))
 	}
-	if standby && srv.version < 160000 && s.config.Mode != "initial_only" {
+	if standby && srv.version < 160000 && s.config.streams() {
 		return srv, connect.Permanent(fmt.Errorf("%s is a standby, and PostgreSQL %d decodes no WAL there (16 does); let database.hostname be the primary", s.config.address(), srv.version/10000))
 	}
 	s.failover = s.config.Failover && srv.version >= 170000 && !standby

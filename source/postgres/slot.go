@@ -25,6 +25,8 @@ type slot struct {
 	lost      bool   // it has not the WAL any more that it needs
 	why       string // of lost, PostgreSQL's word for it; "" when it has none
 	walEnd    LSN    // of the server
+	standby   bool   // the server is one
+	foreign   error  // why what was read up to the stored offset is not in the server's WAL; nil when it is
 	twoPhase  bool   // it sends prepared transactions before they are committed
 }
 
@@ -36,7 +38,7 @@ const slotSQL = `
 SELECT coalesce(plugin, ''), coalesce(database, ''), coalesce(confirmed_flush_lsn, '0/0')::text, coalesce(restart_lsn, '0/0')::text,
        coalesce(active_pid, 0), coalesce((SELECT application_name FROM pg_stat_replication WHERE pid = active_pid), ''),
        coalesce(wal_status, '') = 'lost' OR to_jsonb(s) ->> 'invalidation_reason' IS NOT NULL OR coalesce(to_jsonb(s) ->> 'conflicting', '') = 'true',
-       coalesce(to_jsonb(s) ->> 'invalidation_reason', ''), (` + walEndSQL + `)::text,
+       coalesce(to_jsonb(s) ->> 'invalidation_reason', ''), (` + walEndSQL + `)::text, pg_is_in_recovery(),
        coalesce(to_jsonb(s) ->> 'two_phase', '') = 'true'
 FROM pg_replication_slots s WHERE slot_name = $1`
 
@@ -45,7 +47,7 @@ func (s *Source) slot(ctx context.Context, c *catalog) (slot, error) {
 	k := slot{missing: true}
 	err := c.each(ctx, slotSQL, []any{s.config.Slot}, func(rows pgx.Rows) error {
 		k.missing = false
-		return rows.Scan(&k.plugin, &k.database, &k.confirmed, &k.restart, &k.pid, &k.reader, &k.lost, &k.why, &k.walEnd, &k.twoPhase)
+		return rows.Scan(&k.plugin, &k.database, &k.confirmed, &k.restart, &k.pid, &k.reader, &k.lost, &k.why, &k.walEnd, &k.standby, &k.twoPhase)
 	})
 	if err != nil {
 		return k, fmt.Errorf("read slot %q: %w", s.config.Slot, err)
@@ -122,12 +124,12 @@ func (s *Source) dropSlot(ctx context.Context, c *catalog) error {
 const firstSlotPause = 100 * time.Millisecond
 
 // whenFree calls use until the slot is not in use any more, for as long as slot.max.retries
-// times slot.retry.delay.ms. The error after that is not permanent: the other reader may be our own
-// from before, which PostgreSQL has not yet found to be gone.
-func (s *Source) whenFree(ctx context.Context, use func() error) error {
+// times slot.retry.delay.ms, and wait in between. The error after that is not permanent: the other
+// reader may be our own from before, which PostgreSQL has not yet found to be gone.
+func (s *Source) whenFree(ctx context.Context, wait func(context.Context, time.Duration) error, use func() error) error {
 	limit := time.Duration(s.config.SlotRetries) * s.config.SlotRetryDelay
 	began := time.Now()
-	for wait := firstSlotPause; ; wait = min(2*wait, s.config.SlotRetryDelay) {
+	for next := firstSlotPause; ; next = min(2*next, s.config.SlotRetryDelay) {
 		err := use()
 		var pg *pgconn.PgError
 		if !errors.As(err, &pg) || pg.Code != "55006" {
@@ -138,7 +140,7 @@ func (s *Source) whenFree(ctx context.Context, use func() error) error {
 			return err
 		}
 		s.log.Warn("waiting for the slot", "slot", s.config.Slot, "err", err)
-		if err := pause(ctx, max(wait, time.Millisecond)); err != nil {
+		if err := wait(ctx, max(next, time.Millisecond)); err != nil {
 			return err
 		}
 	}

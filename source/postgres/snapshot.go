@@ -131,7 +131,7 @@ func (s *Source) read(ctx context.Context, t *connect.SourceTask, c *catalog, ta
 			if !done {
 				pos.tables = string(state)
 			}
-			pos.stamp(b, s.partition, s.demand.append(nil))
+			s.stamp(b, &pos, s.demand.append(nil))
 		}
 		b.Mark = uint64(sn.mark)
 		t.Send(b)

@@ -47,6 +47,7 @@ func TestSnapshotModes(t *testing.T) {
 		unfinished string // the same after a start in the middle of a snapshot
 	}{
 		{"initial", []string{"snapshot.mode", "initial"}, "r1 r2", "c3 c4", "r1 r2 r3 c3 c4"},
+		{"exported", []string{"snapshot.mode", "exported"}, "r1 r2", "c3 c4", "r1 r2 r3 c3 c4"},
 		{"always", []string{"snapshot.mode", "always"}, "r1 r2", "r1 r2 r3 c3 c4", "r1 r2 r3 c3 c4"},
 		{"initial_only", []string{"snapshot.mode", "initial_only"}, "r1 r2", "", "r1 r2 r3"},
 		{"no_data", []string{"snapshot.mode", "no_data"}, "", "c3 c4", middle},

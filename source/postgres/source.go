@@ -23,6 +23,7 @@ type Source struct {
 	capture   *capture
 	forms     *forms
 	partition []byte          // of the stored offset
+	timeline  timeline        // that is read
 	failover  bool            // create the slot as a failover slot: wanted, and the server can
 	viaRoot   bool            // changes of partitions come as changes of the partitioned table
 	protocol  []string        // options of START_REPLICATION that the server's version decides
@@ -143,6 +144,10 @@ func (s *Source) run(ctx context.Context, t *connect.SourceTask) error {
 	if !s.config.streams() {
 		return s.snapshotOnly(ctx, t, catalog, tables, stored)
 	}
+	foreign, err := s.identify(ctx, stored)
+	if err != nil {
+		return err
+	}
 	if err := s.publish(ctx, catalog, tables); err != nil {
 		return err
 	}
@@ -153,6 +158,7 @@ func (s *Source) run(ctx context.Context, t *connect.SourceTask) error {
 	if err != nil {
 		return err
 	}
+	slot.foreign = foreign
 	plan, err := s.plan(stored, slot)
 	if err != nil {
 		return err
@@ -206,12 +212,19 @@ func (s *Source) plan(stored *position, slot slot) (plan, error) {
 	// Of a slot that was there before an interrupted snapshot nothing is skipped: rows that the
 	// first attempt sent and that were deleted since are in its changes.
 	p := plan{snapshot: s.config.takes(stored), start: position{commit: slot.confirmed, lsn: slot.confirmed}}
+	if stored != nil && slot.standby && stored.commit > slot.walEnd {
+		return p, fmt.Errorf("the standby has replayed the WAL up to %s, and the stored offset is at %s; waiting for it", slot.walEnd, stored.commit)
+	}
+	moved := stored != nil && stored.left(s.timeline)
+	if moved {
+		s.demand.again()
+	}
 	if stored != nil && stored.unfinished() {
 		if !p.snapshot {
 			return p, connect.Permanent(fmt.Errorf("the stored offset is in the middle of a snapshot, and snapshot.mode %s takes none; set snapshot.mode to initial, or delete the connector's offset to stream from slot %q without a snapshot", s.config.Mode, s.config.Slot))
 		}
-		if p.tables = stored.tables; p.tables != "" && (slot.missing || slot.lost || slot.confirmed > stored.commit) {
-			s.log.Warn("reading all tables again: the slot does not have the changes since the interrupted snapshot any more, and rows that were deleted since stay in the topics", "slot", s.config.Slot)
+		if p.tables = stored.tables; p.tables != "" && (slot.missing || slot.lost || slot.confirmed > stored.commit || moved) {
+			s.log.Warn("reading all tables again: the slot does not have the changes since the interrupted snapshot any more, or the server is another one; rows that were deleted since stay in the topics", "slot", s.config.Slot)
 			p.tables = ""
 		}
 	}

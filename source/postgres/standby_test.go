@@ -47,8 +47,20 @@ func TestStandby(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	system := primary.query(t, "SELECT system_identifier FROM pg_control_system()")
+	wantTimeline(t, first, system+"/1")
+	wantTimeline(t, second, system) // that of a standby may change while it is read
+
+	standby.exec(t, "SELECT pg_wal_replay_pause()")
+	primary.exec(t, "INSERT INTO a VALUES (5)")
+	ahead := primary.lsnOf(t, "pg_current_wal_lsn()")
+	late := start(t, standby.config(t, append(ofStandby, "snapshot.mode", "when_needed")...), []byte(fmt.Sprintf(`{"lsn":%[1]d,"lsn_commit":%[1]d}`, ahead)))
+	if err := late.wait(); err == nil || connect.IsPermanent(err) || !strings.Contains(err.Error(), "waiting for it") {
+		t.Errorf("of a standby that is late: %v", err)
+	}
+	standby.exec(t, "SELECT pg_wal_replay_resume()")
 	primary.exec(t, "INSERT INTO a VALUES (3)")
-	wait(t, "the standby has it", func() bool { return standby.query(t, "SELECT count(*) FROM a") == "3" })
+	wait(t, "the standby has it", func() bool { return standby.query(t, "SELECT count(*) FROM a") == "4" })
 	if err := primary.server.Stop("immediate"); err != nil {
 		t.Fatal(err)
 	}
@@ -59,9 +71,9 @@ func TestStandby(t *testing.T) {
 		settings []string
 	}{{first, ofPrimary}, {second, ofStandby}} {
 		r := start(t, standby.config(t, c.settings...), c.r.offset)
-		r.until("what came after", func() bool { return len(r.records) >= 2 })
+		r.until("what came after", func() bool { return len(r.records) >= 3 && strings.Contains(string(r.offset), "COMMIT") })
 		seen, _ := keys(append(c.r.records, r.records...))
-		for id := 1; id <= 4; id++ {
+		for id := 1; id <= 5; id++ {
 			if !seen[fmt.Sprintf(`{"id":%d}`, id)] {
 				t.Errorf("slot %s: row %d is lost", c.settings[3], id)
 			}
@@ -69,6 +81,15 @@ func TestStandby(t *testing.T) {
 		if err := r.stop(); err != nil {
 			t.Fatal(err)
 		}
+		wantTimeline(t, r, system+"/2")
+	}
+}
+
+// wantTimeline checks whose WAL the last offset says that it is of.
+func wantTimeline(t *testing.T, r *reading, want string) {
+	t.Helper()
+	if got := `"connectd_timeline":"` + want + `"`; !strings.Contains(string(r.offset), got) {
+		t.Errorf("offset %s, want %s", r.offset, got)
 	}
 }
 

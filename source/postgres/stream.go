@@ -99,7 +99,7 @@ func (s *Source) stream(ctx context.Context, t *connect.SourceTask, c *catalog, 
 		st.hangUp() // a slot in use can not be dropped
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainLimit)
 		defer cancel()
-		return s.whenFree(ctx, func() error { return s.dropSlot(ctx, c) })
+		return s.whenFree(ctx, pause, func() error { return s.dropSlot(ctx, c) })
 	}
 	return nil
 }
@@ -140,7 +140,7 @@ func (st *stream) follow(ctx context.Context) (err error) {
 	if err := st.sameServer(ctx); err != nil {
 		return err
 	}
-	err = s.whenFree(ctx, func() error { return st.begin(ctx) })
+	err = st.whenFree(ctx, func() error { return st.begin(ctx) })
 	// The slot is ours from here on. What it was before matters: nobody held it since the last read.
 	if gone := st.unmoved(ctx, st.resume.commit); gone != nil && (err == nil || errors.Is(gone, errSlot)) {
 		return gone
@@ -155,20 +155,6 @@ func (st *stream) follow(ctx context.Context) (err error) {
 		st.hangUp()
 	}
 	return err
-}
-
-// sameServer makes sure that the connection leads to a server that has the WAL which was read so far.
-// From one that has less, after a fail-over for example, PostgreSQL would send nothing of what it
-// writes up to there.
-func (st *stream) sameServer(ctx context.Context) error {
-	there, err := pglogrepl.IdentifySystem(ctx, st.conn)
-	if err != nil {
-		return fmt.Errorf("identify the server: %w", shortened(err))
-	}
-	if there.XLogPos < st.pos.commit {
-		return fmt.Errorf("%w: the server's WAL ends at %s, before %s, which was read already: it is another server, or was restored", errSlot, there.XLogPos, st.pos.commit)
-	}
-	return nil
 }
 
 // hangUp ends the replication connection, if there is one.
@@ -332,7 +318,7 @@ func (st *stream) flush() {
 
 func (st *stream) send() {
 	b := st.out.batch
-	st.pos.stamp(b, st.source.partition, st.signals.offset())
+	st.source.stamp(b, &st.pos, st.signals.offset())
 	st.sent = LSN(b.Mark)
 	st.task.Send(b)
 	st.out.batch = nil
