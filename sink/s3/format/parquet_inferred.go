@@ -200,15 +200,15 @@ func (c *cells) decodeInferred(row []byte, schema *record.Schema) error {
 			return errCells
 		}
 		v.B, row = row[size:size+int(n)], row[size+int(n):]
+		if values := c.columns[at]; len(values) == c.rows { // an object with a name twice: the last one counts
+			c.columns[at] = values[:c.rows-1]
+		}
 		if v.Kind == record.Null {
 			continue
 		}
 		cell, err := c.inferred(schema.Fields[at].Schema, v)
 		if err != nil {
 			return err
-		}
-		if values := c.columns[at]; len(values) == c.rows { // an object with a name twice: the last one counts
-			c.columns[at] = values[:c.rows-1]
 		}
 		c.put(int(at), cell, levels{definition: 1})
 	}

@@ -92,6 +92,7 @@ func TestInferredRowsStayRows(t *testing.T) {
 	add([]string{"a", "b", "a"}, record.OfInt(1), record.OfText("x"), record.OfInt(2))
 	add([]string{"b"}, record.OfText("y"))
 	add([]string{"a"}, record.OfInt(3))
+	add([]string{"a", "b", "a"}, record.OfInt(4), record.OfText("z"), record.Value{})
 	octets := parquetOf(t, batch)
 	rows, err := parquet.Read[struct {
 		A *int64  `parquet:"a,optional"`
@@ -111,7 +112,7 @@ func TestInferredRowsStayRows(t *testing.T) {
 		}
 		got = append(got, a+b)
 	}
-	if want := []string{"2x", "-y", "3-"}; !slices.Equal(got, want) {
+	if want := []string{"2x", "-y", "3-", "-z"}; !slices.Equal(got, want) {
 		t.Errorf("rows %v, want %v", got, want)
 	}
 }
