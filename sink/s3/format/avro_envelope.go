@@ -9,15 +9,13 @@ import (
 // avroEnvelopeName is the name of the records that Aiven's connector makes of format.output.fields.
 const avroEnvelopeName = "io.aiven.avro.output.schema.connector_records"
 
-// avroEnvelope makes structs of several parts of a record. Keys and headers are text, since an object
-// is bound to the schema of its values only; values are text where they have none.
+// avroEnvelope makes structs of several parts of a record. Values are text where they have no schema.
 type avroEnvelope struct {
 	schema *record.Schema
 	typed  bool // values have the schema of the file
 	parts  []record.Value
-	pairs  []record.Value // of headers
 	whole  record.Value
-	cells  // for what has no type
+	outputs
 }
 
 func newAvroEnvelope(c *Config, value *record.Schema) (*avroEnvelope, error) {
@@ -35,17 +33,18 @@ func newAvroEnvelope(c *Config, value *record.Schema) (*avroEnvelope, error) {
 		e.schema.Fields = append(e.schema.Fields, record.Field{Name: name, Schema: schemas[name]})
 	}
 	var err error
-	e.text, err = newText(c)
+	e.outputs, err = newOutputs(c)
 	return e, err
 }
 
 // of is the envelope of r, valid until the next call.
 func (e *avroEnvelope) of(r *record.Record) (*record.Value, error) {
-	e.parts, e.scratch = e.parts[:0], e.scratch[:0]
+	e.parts = e.parts[:0]
+	e.reset()
 	for _, f := range e.schema.Fields {
 		v, err := e.part(r, f.Name)
 		if err != nil {
-			return nil, fmt.Errorf("field %q: %w", f.Name, err)
+			return nil, err
 		}
 		e.parts = append(e.parts, v)
 	}
@@ -54,41 +53,12 @@ func (e *avroEnvelope) of(r *record.Record) (*record.Value, error) {
 }
 
 func (e *avroEnvelope) part(r *record.Record, name string) (record.Value, error) {
-	switch name {
-	case "key":
-		return e.textual(r.Key)
-	case "topic":
-		return e.copied(r.Topic), nil
-	case "partition":
-		return record.OfInt(int64(r.Partition)), nil
-	case "offset":
-		return record.OfInt(r.Offset), nil
-	case "timestamp":
-		return record.OfInt(r.Timestamp), nil
-	case "headers":
-		return e.headers(r)
+	if name != "value" || e.typed {
+		return e.output(r, name)
 	}
-	if e.typed {
-		return r.Value.Value, nil
+	v, err := e.textual(r.Value)
+	if err != nil {
+		return v, fmt.Errorf("value: %w", err)
 	}
-	return e.textual(r.Value)
-}
-
-// copied is s in the memory of scratch.
-func (e *avroEnvelope) copied(s string) record.Value {
-	at := len(e.scratch)
-	e.scratch = append(e.scratch, s...)
-	return record.OfString(e.scratch[at:])
-}
-
-func (e *avroEnvelope) headers(r *record.Record) (record.Value, error) {
-	e.pairs = e.pairs[:0]
-	for i := range r.Headers {
-		v, err := e.textual(r.Headers[i].Value)
-		if err != nil {
-			return record.Value{}, fmt.Errorf("header %q: %w", r.Headers[i].Name, err)
-		}
-		e.pairs = append(e.pairs, e.copied(r.Headers[i].Name), v)
-	}
-	return record.OfMap(e.pairs), nil
+	return v, nil
 }

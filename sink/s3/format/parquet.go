@@ -189,45 +189,21 @@ func readFrame(in *bufio.Reader, chunk []byte) (row, grown []byte, err error) {
 	return chunk[at:], chunk, err
 }
 
-// content is what stands for d where no column type does: strings are themselves, and all else is
-// JSON. It is nil for null.
-func (c *cells) content(d record.Datum) ([]byte, error) {
-	switch d.Value.Kind {
-	case record.Null:
-		return nil, nil
-	case record.String, record.JSON:
-		return d.Value.B, nil
-	}
-	at := len(c.scratch)
-	out, err := c.text.datum(c.scratch, "", d)
-	c.scratch = out
-	return out[at:], err
-}
-
-// textual is the same as a value.
-func (c *cells) textual(d record.Datum) (record.Value, error) {
-	text, err := c.content(d)
-	if text == nil {
-		return record.Value{}, err
-	}
-	return record.OfString(text), nil
-}
-
 // cells are the values of some rows, by column.
 type cells struct {
 	columns [][]parquet.Value
-	rows    int    // that decodeInferred has added
-	scratch []byte // what they point to and the records do not have
-	text    *text  // for what has no type
+	rows    int // that decodeInferred has added
+	outputs     // what they point to and the records do not have
 }
 
 func newCells(c *Config, tree *parquetTree) (cells, error) {
-	text, err := newText(c)
-	return cells{columns: make([][]parquet.Value, len(tree.columns)), text: text}, err
+	o, err := newOutputs(c)
+	return cells{columns: make([][]parquet.Value, len(tree.columns)), outputs: o}, err
 }
 
 func (c *cells) reset() {
-	c.scratch, c.rows = c.scratch[:0], 0
+	c.outputs.reset()
+	c.rows = 0
 	for i := range c.columns {
 		c.columns[i] = c.columns[i][:0]
 	}

@@ -19,7 +19,7 @@ type parquetInferred struct {
 	found   []inferred     // in the order in which they were seen first
 	schema  *record.Schema // of the row before, whose fields are in the columns places
 	places  []int
-	text    cells // for what is text in any case
+	text    outputs // for what is text in any case
 	buf     []byte
 }
 
@@ -33,7 +33,7 @@ type inferred struct {
 func newParquetInferred(c *Config, out io.Writer) (*parquetInferred, error) {
 	p := &parquetInferred{cfg: c, out: frames{out: out}, columns: map[string]int{}}
 	var err error
-	p.text, err = newCells(c, &parquetTree{})
+	p.text, err = newOutputs(c)
 	return p, err
 }
 

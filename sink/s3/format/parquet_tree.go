@@ -148,47 +148,15 @@ func (t *parquetTree) row(c *cells, r *record.Record) error {
 		return putAll(c, t.fields, v, levels{})
 	}
 	for i, output := range t.outputs {
-		var v record.Value
-		switch output {
-		case "value":
-			v = r.Value.Value
-		case "key":
-			var err error
-			if v, err = c.textual(r.Key); err != nil {
-				return fmt.Errorf("key: %w", err)
-			}
-		case "topic":
-			v = record.OfText(r.Topic)
-		case "partition":
-			v = record.OfInt(int64(r.Partition))
-		case "offset":
-			v = record.OfInt(r.Offset)
-		case "timestamp":
-			v = record.OfInt(r.Timestamp)
-		case "headers":
-			var err error
-			if v, err = c.headers(r); err != nil {
-				return err
-			}
+		v, err := c.output(r, output)
+		if err != nil {
+			return err
 		}
 		if err := t.fields[i].put(c, &v, levels{}); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// headers are the record's headers as a map of texts.
-func (c *cells) headers(r *record.Record) (record.Value, error) {
-	var pairs []record.Value
-	for i := range r.Headers {
-		v, err := c.textual(r.Headers[i].Value)
-		if err != nil {
-			return record.Value{}, fmt.Errorf("header %q: %w", r.Headers[i].Name, err)
-		}
-		pairs = append(pairs, record.OfText(r.Headers[i].Name), v)
-	}
-	return record.OfMap(pairs), nil
 }
 
 // putAll writes a struct's fields.
