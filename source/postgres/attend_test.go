@@ -175,7 +175,6 @@ func TestBacklogBadBeat(t *testing.T) {
 	d := alone(t, "CREATE TABLE a (id int PRIMARY KEY, v text)").publish(t, "a").slotBehind(t)
 	d.exec(t, "INSERT INTO a SELECT i, repeat('x', 300) FROM generate_series(1, 10000) i")
 	r := d.startBehind(t, 1<<20, 1<<30, nil, "max.batch.size", "100", "heartbeat.interval.ms", "10", "heartbeat.action.query", "INSERT INTO nowhere VALUES (1)")
-	r.until("the first rows", func() bool { return len(r.records) >= 500 })
-	holdBack(t, 300*time.Millisecond)
+	holdBack(t, 300*time.Millisecond) // a heartbeat may come before the first row, or behind some
 	wantPermanent(t, r, "beside the changes", "heartbeat.action.query", `"nowhere" does not exist`)
 }
