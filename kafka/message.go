@@ -30,21 +30,12 @@ type Message struct {
 	Headers   []Header
 }
 
-// fill makes r the record of m, produced now: the client would ask for the time of each record.
-// headers is where the record's headers are appended.
-func (m *Message) fill(r *kgo.Record, now time.Time, headers []kgo.RecordHeader) []kgo.RecordHeader {
-	*r = kgo.Record{Topic: m.Topic, Partition: m.Partition, Key: m.Key, Value: m.Value, Timestamp: now}
-	if m.Timestamp != record.NoTimestamp {
-		r.Timestamp = time.UnixMilli(m.Timestamp)
+// timestamp is the message's own, or that of now.
+func (m *Message) timestamp(now time.Time) int64 {
+	if m.Timestamp == record.NoTimestamp {
+		return now.UnixMilli()
 	}
-	if len(m.Headers) > 0 {
-		at := len(headers)
-		for _, h := range m.Headers {
-			headers = append(headers, kgo.RecordHeader{Key: h.Name, Value: h.Value})
-		}
-		r.Headers = headers[at:len(headers):len(headers)]
-	}
-	return headers
+	return m.Timestamp
 }
 
 // read makes m the message of r, and shares r's memory.

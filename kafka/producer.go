@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,10 +12,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
-
-// unknownTopicRetries is how often a record is tried while its topic is unknown: at metadataMin
-// each, about five seconds, which is more than a cluster takes to spread a new topic.
-const unknownTopicRetries = 50
 
 // dialPatience is how long it takes at most to find out that no broker answers.
 const dialPatience = 2 * time.Second
@@ -28,47 +23,111 @@ const dialPatience = 2 * time.Second
 // after the first error is acknowledged, every later Produce fails at once with that error, and
 // the owner starts again from what was acknowledged before, with a new Producer. Records are
 // never lost that way; some may be written twice.
+//
+// The client library sends the requests and knows the brokers. The record batches in them are
+// made here: a record is encoded into the batch of its partition as soon as it comes, and nothing
+// is kept for it. See batch, partitionLog, sender.
 type Producer struct {
-	client *kgo.Client
-	limits Settings
-	failed atomic.Pointer[error]
-	closed sync.Once
-	slabs  sync.Pool // of *slab
-	ctx    context.Context
-	cancel context.CancelFunc
+	client     *kgo.Client
+	limits     Settings
+	compressor kgo.Compressor
+	tx         *transaction // nil without transactions
+	who        producerID   // set before the first sender starts
+	failed     atomic.Pointer[error]
+	spare      sync.Pool // of *call
+	batches    sync.Pool // of *batch
 
-	mu    sync.Mutex
-	calls int        // whose done has not returned
-	idle  *sync.Cond // calls has become 0
+	ctx    context.Context // until the first error
+	cancel context.CancelFunc
+	wire   context.Context // of requests with records: a little longer in a transaction
+	cut    context.CancelFunc
+	work   sync.WaitGroup // what uses ctx
+	ended  chan struct{}  // closed when all calls are finished, after the first error
+	added  chan struct{}  // one slot: a topic is new
+	moved  chan struct{}  // one slot: a partition may have another leader
+
+	mu       sync.Mutex
+	changed  *sync.Cond // calls or buffered has fallen, or the producer has failed
+	topics   map[string]*topicLog
+	latest   *topicLog // of the record before
+	senders  map[int32]*sender
+	calls    int // whose done has not returned
+	buffered int // bytes of records that are not acknowledged
+	hurried  int // who wait for calls or buffered to fall: nothing lingers
+}
+
+// producerID is what the broker knows a producer by.
+type producerID struct {
+	id    int64
+	epoch int16
 }
 
 // NewProducer builds a producer. It connects with the first record.
-func NewProducer(s Settings, log *slog.Logger) (*Producer, error) { return newProducer(s, log) }
+func NewProducer(s Settings, log *slog.Logger) (*Producer, error) {
+	p, err := newProducer(s, log)
+	if err != nil {
+		return nil, err
+	}
+	p.start()
+	return p, nil
+}
 
+// newProducer is a producer that does not send yet.
 func newProducer(s Settings, log *slog.Logger, more ...kgo.Opt) (*Producer, error) {
 	compressor, err := newCompressor(s.Compression)
 	if err != nil {
 		return nil, fmt.Errorf("compression.type %s: %w", s.Compression, err)
 	}
-	client, err := newClient(s, log, append(more,
-		kgo.RequiredAcks(kgo.AllISRAcks()),
-		kgo.RecordPartitioner(newPartitioner()),
-		kgo.WithCompressor(compressor),
-		kgo.ProducerBatchMaxBytes(int32(s.MaxRequest)),
-		kgo.ProducerLinger(s.Linger),
-		kgo.MaxBufferedBytes(int(s.Buffer)),
-		kgo.MaxBufferedRecords(math.MaxInt32), // buffer.memory is the limit
-		kgo.ProduceRequestTimeout(s.Request),
-		kgo.UnknownTopicRetries(unknownTopicRetries),
-	)...)
+	client, err := newClient(s, log, more...)
 	if err != nil {
 		return nil, err
 	}
-	p := &Producer{client: client, limits: s}
-	p.idle = sync.NewCond(&p.mu)
-	p.slabs.New = func() any { return p.newSlab() }
+	p := &Producer{
+		client: client, limits: s, compressor: compressor,
+		who:   producerID{id: -1},
+		ended: make(chan struct{}), added: make(chan struct{}, 1), moved: make(chan struct{}, 1),
+		topics: map[string]*topicLog{}, senders: map[int32]*sender{},
+	}
+	p.changed = sync.NewCond(&p.mu)
+	p.spare.New = func() any { return &call{p: p} }
+	p.batches.New = func() any { return new(batch) }
 	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.wire, p.cut = context.WithCancel(context.Background())
 	return p, nil
+}
+
+// start begins to send.
+func (p *Producer) start() {
+	p.work.Go(p.lookUp)
+	go p.end()
+}
+
+// end gives up, after the first error, what is on its way.
+func (p *Producer) end() {
+	<-p.ctx.Done()
+	p.wake()
+	if p.tx == nil {
+		p.cut()
+	}
+	// What is written after a transaction is aborted may stay open for ever: older brokers take it.
+	defer time.AfterFunc(abortLimit, p.cut).Stop()
+	p.work.Wait()
+	p.cut()
+	p.mu.Lock()
+	var left []*call
+	for _, t := range p.topics {
+		left = append(left, t.drain()...)
+	}
+	p.mu.Unlock()
+	for _, c := range left {
+		c.finish()
+	}
+	p.mu.Lock()
+	for p.calls > 0 { // a Produce may be adding records still
+		p.changed.Wait()
+	}
+	p.mu.Unlock()
+	close(p.ended)
 }
 
 // Produce writes msgs. Their order is kept per partition, also from call to call when the calls
@@ -79,20 +138,84 @@ func newProducer(s Settings, log *slog.Logger, more ...kgo.Opt) (*Producer, erro
 // nothing about earlier calls. The memory that msgs point to belongs to the producer until then;
 // the slice itself is free when Produce returns.
 //
-// Produce blocks while buffer.memory is full. done is called from the client's goroutine, or from
-// Produce itself, and must not block.
+// Produce blocks while buffer.memory is full. done is called from a goroutine of the producer, or
+// from Produce itself, and must not block.
 func (p *Producer) Produce(msgs []Message, done func(err error)) {
+	p.produce(msgs, func(_ int64, err error) { done(err) })
+}
+
+// produce is Produce whose done hears the offset of a message that comes alone.
+func (p *Producer) produce(msgs []Message, done func(offset int64, err error)) {
+	p.mu.Lock()
 	if err := p.Err(); err != nil {
-		done(err)
+		p.mu.Unlock()
+		done(-1, err)
 		return
 	}
-	p.begin()
-	s := p.slabs.Get().(*slab)
-	s.fill(msgs, done)
-	for i := range s.records {
-		p.client.Produce(p.ctx, &s.records[i], s.promise)
+	p.calls++
+	c := p.spare.Get().(*call)
+	c.begin(done)
+	now := time.Now()
+	for i := range msgs {
+		p.waitForRoom(msgs[i].size())
+		p.add(c, &msgs[i], now)
 	}
-	s.finish() // the one that keeps s from being recycled inside the loop
+	p.mu.Unlock()
+	c.finish()
+}
+
+// waitForRoom blocks while n more bytes are too many for buffer.memory. p.mu is held.
+func (p *Producer) waitForRoom(n int) {
+	if p.hasRoom(n) {
+		return
+	}
+	p.hurry()
+	for !p.hasRoom(n) && p.Err() == nil {
+		p.changed.Wait()
+	}
+	p.hurried--
+}
+
+// hasRoom says whether n more bytes fit. What is larger than buffer.memory waits to be alone.
+func (p *Producer) hasRoom(n int) bool {
+	return p.buffered == 0 || p.buffered+n <= int(p.limits.Buffer)
+}
+
+// hurry makes the senders send what lingers, until hurried is counted down. p.mu is held.
+func (p *Producer) hurry() {
+	p.hurried++
+	for _, s := range p.senders {
+		s.stir()
+	}
+}
+
+// add takes m to its partition, or keeps it while the partitions of its topic are not known. p.mu
+// is held.
+func (p *Producer) add(c *call, m *Message, now time.Time) {
+	if p.Err() != nil {
+		return // c is told
+	}
+	t := p.topic(m.Topic)
+	if len(t.partitions) == 0 {
+		t.keep(c, m, now)
+		return
+	}
+	t.add(c, m, now)
+}
+
+// topic is the topic of that name, which is looked up when it is new.
+func (p *Producer) topic(name string) *topicLog {
+	if t := p.latest; t != nil && t.name == name {
+		return t
+	}
+	t, ok := p.topics[name]
+	if !ok {
+		t = newTopicLog(p, name)
+		p.topics[name] = t
+		signal(p.added)
+	}
+	p.latest = t
+	return t
 }
 
 // Write is a Produce that waits. When ctx ends first its error is the cause of that, and the memory
@@ -118,133 +241,106 @@ func (p *Producer) Err() error {
 
 // Flush waits until nothing is on its way. Its error is ctx's, or the Producer's first error.
 func (p *Producer) Flush(ctx context.Context) error {
-	if err := p.client.Flush(ctx); err != nil {
-		return err
+	defer context.AfterFunc(ctx, p.wake)()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hurry()
+	for p.calls > 0 && ctx.Err() == nil {
+		p.changed.Wait()
+	}
+	p.hurried--
+	if p.calls > 0 {
+		return ctx.Err()
 	}
 	return p.Err()
+}
+
+// wake lets those who wait for something look again.
+func (p *Producer) wake() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.changed.Broadcast()
 }
 
 // Close gives up what is still on its way, whose done is called with ErrClosed before Close
 // returns. Flush first to wait for it.
 func (p *Producer) Close() {
-	p.end(ErrClosed)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for p.calls > 0 {
-		p.idle.Wait() // the closed client calls the last acknowledgements from a goroutine of its own
+	p.stop()
+	p.client.Close()
+}
+
+// stop is Close that leaves the client open.
+func (p *Producer) stop() {
+	p.fail(ErrClosed)
+	<-p.ended
+}
+
+// fail makes err the outcome of all that is not acknowledged, unless there was an error before.
+func (p *Producer) fail(err error) {
+	p.failed.CompareAndSwap(nil, &err)
+	p.cancel()
+}
+
+// call is one Produce, until its records are finished.
+type call struct {
+	p      *Producer
+	done   func(offset int64, err error)
+	left   atomic.Int32 // batches that hold records of it, and one for Produce itself
+	offset atomic.Int64 // of a record of the batch that was acknowledged last
+
+	mu    sync.Mutex
+	timer *time.Timer // calls late
+	due   time.Time   // zero when the call is finished
+}
+
+func (c *call) begin(done func(offset int64, err error)) {
+	c.done = done
+	c.left.Store(1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	limit := c.p.limits.Delivery
+	c.due = time.Now().Add(limit)
+	if c.timer == nil {
+		c.timer = time.AfterFunc(limit, c.late)
+	} else {
+		c.timer.Reset(limit)
 	}
 }
 
-func (p *Producer) begin() {
-	p.mu.Lock()
-	p.calls++
-	p.mu.Unlock()
-}
-
-// finished is called after a call's done has returned.
-func (p *Producer) finished() {
+// finish is called once for each batch with records of c, and by Produce. p.mu is not held.
+func (c *call) finish() {
+	if c.left.Add(-1) > 0 {
+		return
+	}
+	c.mu.Lock()
+	c.timer.Stop()
+	c.due = time.Time{}
+	c.mu.Unlock()
+	p, done, offset := c.p, c.done, c.offset.Load()
+	c.done = nil
+	p.spare.Put(c)
+	done(offset, p.Err())
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.calls--; p.calls == 0 {
-		p.idle.Broadcast()
+		p.changed.Broadcast()
 	}
 }
 
-// end makes err the outcome of all that is on its way. Only a closed client is sure not to use
-// the records' memory any more, so that done can be called.
-func (p *Producer) end(err error) {
-	p.fail(err)
-	p.closed.Do(func() {
-		p.cancel()
-		p.client.Close()
-	})
-}
-
-func (p *Producer) fail(err error) { p.failed.CompareAndSwap(nil, &err) }
-
-// slab is the records of one Produce, and the count of those that are not finished.
-type slab struct {
-	p       *Producer
-	records []kgo.Record
-	headers []kgo.RecordHeader
-	promise func(*kgo.Record, error) // s.acknowledge, made once
-	left    atomic.Int64
-	done    func(error)
-
-	// The client's own delivery timeout counts from a record's timestamp, which is not when it
-	// was produced.
-	mu    sync.Mutex
-	timer *time.Timer // calls late
-	due   time.Time   // zero when the slab is finished
-}
-
-func (p *Producer) newSlab() *slab {
-	s := &slab{p: p}
-	s.promise = s.acknowledge
-	return s
-}
-
-func (s *slab) fill(msgs []Message, done func(error)) {
-	if cap(s.records) < len(msgs) {
-		s.records = make([]kgo.Record, len(msgs))
-	}
-	s.records, s.headers, s.done = s.records[:len(msgs)], s.headers[:0], done
-	now := time.Now()
-	for i := range msgs {
-		s.headers = msgs[i].fill(&s.records[i], now, s.headers)
-	}
-	s.left.Store(int64(len(msgs)) + 1)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.due = now.Add(s.p.limits.Delivery)
-	if s.timer == nil {
-		s.timer = time.AfterFunc(s.p.limits.Delivery, s.late)
-	} else {
-		s.timer.Reset(s.p.limits.Delivery)
-	}
-}
-
-// acknowledge is called once for each record, from one goroutine at a time.
-func (s *slab) acknowledge(r *kgo.Record, err error) {
-	if err != nil {
-		s.p.fail(s.p.undelivered(r, err))
-	}
-	s.finish()
-}
-
-func (s *slab) finish() {
-	if s.left.Add(-1) > 0 {
-		return
-	}
-	s.mu.Lock()
-	s.timer.Stop()
-	s.due = time.Time{}
-	s.mu.Unlock()
-	done, p := s.done, s.p
-	// Forget the caller's memory before the slab waits in the pool.
-	clear(s.records)
-	clear(s.headers)
-	s.done = nil
-	p.slabs.Put(s)
-	done(p.Err())
-	p.finished()
-}
-
-// late ends the producer when the slab is over time. It runs in the timer's goroutine, and ends
-// soon after the client is closed.
-func (s *slab) late() {
-	s.mu.Lock()
-	// Otherwise the timer fired while the slab was finished, and perhaps used again.
-	over := !s.due.IsZero() && !time.Now().Before(s.due)
-	s.mu.Unlock()
+// late ends the producer when the call is over time. It runs in the timer's goroutine.
+func (c *call) late() {
+	c.mu.Lock()
+	// Otherwise the timer fired while the call was finished, and perhaps begun anew.
+	over := !c.due.IsZero() && !time.Now().Before(c.due)
+	c.mu.Unlock()
 	if over {
-		s.p.end(s.p.overdue())
+		c.p.fail(c.p.overdue())
 	}
 }
 
 // overdue is what late says. Whether a broker can be reached tells which of two causes it is.
 func (p *Producer) overdue() error {
-	ctx, cancel := context.WithTimeout(context.Background(), dialPatience)
+	ctx, cancel := context.WithTimeout(p.ctx, dialPatience)
 	defer cancel()
 	limit := p.limits.Delivery.Round(time.Millisecond)
 	if err := p.client.Ping(ctx); err != nil {
@@ -254,14 +350,9 @@ func (p *Producer) overdue() error {
 }
 
 // undelivered says which record was given up, and which setting decides that.
-func (p *Producer) undelivered(r *kgo.Record, err error) error {
-	where := fmt.Sprintf("produce to topic %q partition %d (key %d bytes, value %d bytes)", r.Topic, r.Partition, len(r.Key), len(r.Value))
-	if r.Partition < 0 {
-		where = fmt.Sprintf("produce to topic %q (key %d bytes, value %d bytes)", r.Topic, len(r.Key), len(r.Value))
-	}
+func (p *Producer) undelivered(place string, err error) error {
+	where := "produce to " + place
 	switch {
-	case errors.Is(err, kgo.ErrClientClosed), errors.Is(err, context.Canceled):
-		return ErrClosed
 	case isFencing(err):
 		return fmt.Errorf("%s: %w", where, &fencedProducer{p.limits.Transaction, err})
 	case errors.Is(err, kerr.MessageTooLarge), errors.Is(err, kerr.RecordListTooLarge):
@@ -270,4 +361,10 @@ func (p *Producer) undelivered(r *kgo.Record, err error) error {
 		return fmt.Errorf("%s: the topic does not exist; create it, or let topic.creation.default.* do it: %w", where, err)
 	}
 	return fmt.Errorf("%s: %w", where, explain(err, p.limits.brokers()))
+}
+
+// place is where a record was to go. Of a batch it is the largest one, which is what a broker
+// refuses.
+func place(topic string, partition int32, key, value int) string {
+	return fmt.Sprintf("topic %q partition %d (key %d bytes, value %d bytes)", topic, partition, key, value)
 }

@@ -97,7 +97,7 @@ func (st *Store) load(ctx context.Context, admin *Admin) error {
 	}
 	reader := logReader{admin: admin, topic: st.topic}
 	for p, o := range logs {
-		next, err := reader.read(ctx, p.ID, o.Start, o.End, func(r *kgo.Record) { st.apply(r) })
+		next, err := reader.read(ctx, p.ID, o.Start, o.End, func(r *kgo.Record) { st.apply(r.Key, r.Value, r.Offset) })
 		if err != nil {
 			return err
 		}
@@ -106,16 +106,13 @@ func (st *Store) load(ctx context.Context, admin *Admin) error {
 	return nil
 }
 
-// apply takes r if it is newer than what is known of its key, and says whether it was.
-func (st *Store) apply(r *kgo.Record) bool {
+// apply takes a record if it is newer than what is known of its key.
+func (st *Store) apply(key, value []byte, offset int64) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	key := string(r.Key)
-	if old, ok := st.entries[key]; ok && r.Offset <= old.offset {
-		return false
+	if old, ok := st.entries[string(key)]; !ok || offset > old.offset {
+		st.entries[string(key)] = entry{value, offset}
 	}
-	st.entries[key] = entry{value: r.Value, offset: r.Offset}
-	return true
 }
 
 // Get is the value of key. It must not be changed.
@@ -167,27 +164,18 @@ func (st *Store) PutAll(ctx context.Context, values map[string][]byte) error {
 // write produces one record for each value and sends the outcome on done. What is acknowledged
 // is applied, also when nobody waits for it any more.
 func (st *Store) write(values map[string][]byte, done chan<- error) {
-	p := st.producer
-	if err := p.Err(); err != nil {
-		done <- err
-		return
-	}
 	var left atomic.Int64
 	left.Store(int64(len(values)))
-	acknowledge := func(r *kgo.Record, err error) {
-		if err != nil {
-			p.fail(p.undelivered(r, err))
-		} else {
-			st.apply(r)
-		}
-		if left.Add(-1) == 0 {
-			done <- p.Err()
-			p.finished()
-		}
-	}
-	p.begin()
 	for key, value := range values {
-		p.client.Produce(p.ctx, &kgo.Record{Topic: st.topic, Partition: ByKey, Key: []byte(key), Value: bytes.Clone(value)}, acknowledge)
+		m := Message{Topic: st.topic, Partition: ByKey, Timestamp: record.NoTimestamp, Key: []byte(key), Value: bytes.Clone(value)}
+		st.producer.produce([]Message{m}, func(offset int64, err error) {
+			if err == nil {
+				st.apply(m.Key, m.Value, offset)
+			}
+			if left.Add(-1) == 0 {
+				done <- st.producer.Err()
+			}
+		})
 	}
 }
 
@@ -234,7 +222,7 @@ func (st *Store) follow(ctx context.Context, client *kgo.Client, changed func(ke
 			}
 		})
 		fetches.EachRecord(func(r *kgo.Record) {
-			st.apply(r)
+			st.apply(r.Key, r.Value, r.Offset)
 			changed(string(r.Key), r.Value)
 		})
 	}

@@ -229,10 +229,10 @@ func TestStoreWatch(t *testing.T) {
 // this store must not win.
 func TestStoreOlderRecordLater(t *testing.T) {
 	st := &Store{entries: map[string]entry{}}
-	st.apply(&kgo.Record{Key: []byte("k"), Value: []byte("new"), Offset: 8})
-	st.apply(&kgo.Record{Key: []byte("k"), Value: []byte("old"), Offset: 7})
-	st.apply(&kgo.Record{Key: []byte("gone"), Offset: 10})
-	st.apply(&kgo.Record{Key: []byte("gone"), Value: []byte("old"), Offset: 9})
+	st.apply([]byte("k"), []byte("new"), 8)
+	st.apply([]byte("k"), []byte("old"), 7)
+	st.apply([]byte("gone"), nil, 10)
+	st.apply([]byte("gone"), []byte("old"), 9)
 	if got, want := texts(st), (map[string]string{"k": "new"}); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}

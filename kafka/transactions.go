@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 )
 
 // TxProducer is a Producer whose records are written in transactions: readers of committed
@@ -21,8 +24,16 @@ import (
 // the id reads after its claim.
 type TxProducer struct {
 	*Producer
-	id   string
 	open bool
+}
+
+// transaction is what a producer's senders know of its transactions.
+type transaction struct {
+	id string
+
+	mu     sync.Mutex // held while partitions are added
+	number int        // of the transaction that is open, or was last
+	used   bool       // it has a partition
 }
 
 // NewTxProducer claims the transactional id. When it returns, the last transaction of the owner
@@ -30,17 +41,31 @@ type TxProducer struct {
 // now what that owner has committed can be read.
 func NewTxProducer(ctx context.Context, s Settings, id string, log *slog.Logger) (*TxProducer, error) {
 	s.Linger = 0 // a commit waits for its records: they form batches while earlier ones are on their way
-	p, err := newProducer(s, log, kgo.TransactionalID(id), kgo.TransactionTimeout(s.Transaction))
+	p, err := newProducer(s, log, kgo.MaxVersions(explicitTransactions()))
 	if err != nil {
 		return nil, err
 	}
+	p.tx = &transaction{id: id}
 	claiming, cancel := context.WithTimeout(ctx, s.Delivery)
 	defer cancel()
-	if _, _, err := p.client.ProducerID(claiming); err != nil {
-		p.Close()
+	if err := concluded(claiming, func() error { return p.identify(claiming) }); err != nil {
+		p.cancel()
+		p.cut()
+		p.client.Close()
 		return nil, fmt.Errorf("claim transactional.id %q: %w", id, p.explain(err))
 	}
-	return &TxProducer{Producer: p, id: id}, nil
+	p.start()
+	return &TxProducer{Producer: p}, nil
+}
+
+// explicitTransactions are the versions of requests whose transactions have the partitions that
+// were added to them, not those that are written to (KIP-890): brokers of all versions know them.
+// A producer that never goes on after an error has no need of more.
+func explicitTransactions() *kversion.Versions {
+	v := kversion.Stable()
+	v.SetMaxKeyVersion(int16(kmsg.Produce), 11)
+	v.SetMaxKeyVersion(int16(kmsg.EndTxn), 4)
+	return v
 }
 
 // Begin begins a transaction. What is produced until Commit is part of it.
@@ -48,9 +73,10 @@ func (p *TxProducer) Begin() error {
 	if err := p.Err(); err != nil {
 		return err
 	}
-	if err := p.client.BeginTransaction(); err != nil {
-		return p.ended(fmt.Errorf("begin a transaction of %q: %w", p.id, p.explain(err)))
-	}
+	p.tx.mu.Lock()
+	defer p.tx.mu.Unlock()
+	p.tx.number++
+	p.tx.used = false
 	p.open = true
 	return nil
 }
@@ -63,16 +89,100 @@ func (p *TxProducer) Commit(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.limits.Delivery)
 	defer cancel()
-	if err := p.client.EndTransaction(ctx, kgo.TryCommit); err != nil {
-		return p.ended(fmt.Errorf("commit a transaction of %q: %w", p.id, p.explain(err)))
+	if err := p.conclude(ctx, true); err != nil {
+		p.fail(fmt.Errorf("commit a transaction of %q: %w", p.tx.id, p.explain(err)))
+		return p.Err()
 	}
 	p.open = false
 	return nil
 }
 
-func (p *TxProducer) ended(err error) error {
-	p.fail(err)
-	return p.Err()
+// conclude commits or aborts the transaction.
+func (p *TxProducer) conclude(ctx context.Context, commit bool) error {
+	p.tx.mu.Lock()
+	defer p.tx.mu.Unlock()
+	if !p.tx.used {
+		return nil // the broker has not heard of it
+	}
+	req := kmsg.NewPtrEndTxnRequest()
+	req.TransactionalID, req.ProducerID, req.ProducerEpoch, req.Commit = p.tx.id, p.who.id, p.who.epoch, commit
+	return concluded(ctx, func() error {
+		resp, err := req.RequestWith(ctx, p.client)
+		if err != nil {
+			return err
+		}
+		return kerr.ErrorForCode(resp.ErrorCode)
+	})
+}
+
+// enroll adds the partitions to the transaction, those that it does not have.
+func (p *Producer) enroll(partitions []*partitionLog) error {
+	p.tx.mu.Lock()
+	defer p.tx.mu.Unlock()
+	req := kmsg.NewPtrAddPartitionsToTxnRequest()
+	req.TransactionalID, req.ProducerID, req.ProducerEpoch = p.tx.id, p.who.id, p.who.epoch
+	at := map[string]int{}
+	for _, l := range partitions {
+		if l.enrolled == p.tx.number {
+			continue
+		}
+		i, ok := at[l.topic.name]
+		if !ok {
+			i = len(req.Topics)
+			at[l.topic.name] = i
+			t := kmsg.NewAddPartitionsToTxnRequestTopic()
+			t.Topic = l.topic.name
+			req.Topics = append(req.Topics, t)
+		}
+		req.Topics[i].Partitions = append(req.Topics[i].Partitions, l.id)
+	}
+	if len(req.Topics) == 0 {
+		return nil
+	}
+	p.tx.used = true // also when no answer comes
+	err := concluded(p.ctx, func() error {
+		resp, err := req.RequestWith(p.ctx, p.client)
+		if err != nil {
+			return err
+		}
+		for _, t := range resp.Topics {
+			for _, part := range t.Partitions {
+				// Without the right to one, the others are not attempted.
+				if err := kerr.ErrorForCode(part.ErrorCode); err != nil && err != kerr.OperationNotAttempted {
+					return fmt.Errorf("topic %q partition %d: %w", t.Topic, part.Partition, err)
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("add partitions to a transaction of %q: %w", p.tx.id, p.explain(err))
+	}
+	for _, l := range partitions {
+		l.enrolled = p.tx.number
+	}
+	return nil
+}
+
+// concluding is how long the coordinator is left to finish a transaction before it is asked again.
+const concluding = 5 * time.Millisecond
+
+// concluded repeats ask until its error is another than that an earlier transaction is still being
+// finished, or one that another try may heal.
+func concluded(ctx context.Context, ask func() error) error {
+	pause := concluding
+	for {
+		err := ask()
+		if err == nil || !errors.Is(err, kerr.ConcurrentTransactions) && !passes(err) {
+			return err
+		}
+		select {
+		case <-time.After(pause):
+			pause = min(2*pause, retryMin)
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // abortLimit is how long Close tries to abort. What it can not abort is aborted by the next claim
@@ -82,15 +192,15 @@ const abortLimit = 2 * time.Second
 // Close aborts what is not committed, so that readers need not wait for it, and closes the
 // Producer.
 func (p *TxProducer) Close() {
-	if p.open && !errors.Is(p.Err(), ErrFenced) {
-		p.fail(ErrClosed)
+	fenced := errors.Is(p.Err(), ErrFenced)
+	p.stop()
+	if p.open && !fenced {
 		ctx, cancel := context.WithTimeout(context.Background(), abortLimit)
-		if p.client.AbortBufferedRecords(ctx) == nil {
-			_ = p.client.EndTransaction(ctx, kgo.TryAbort)
-		}
+		_ = p.conclude(ctx, false)
 		cancel()
 	}
-	p.Producer.Close()
+	p.open = false
+	p.client.Close()
 }
 
 // explain says what err means for a transaction.
