@@ -11,10 +11,11 @@ import (
 )
 
 // batch is a record batch (https://kafka.apache.org/documentation/#recordbatch) of one partition.
-// It is filled record by record, and sealed when it is sent. It is used again when it is
-// acknowledged.
+// It is filled record by record and sealed when it is sent, when the memory of the records goes to
+// another one. It is used again when it is acknowledged.
 type batch struct {
-	records  []byte // encoded, not compressed
+	records  *[]byte // encoded, not compressed; nil when the batch is sealed
+	length   int     // of records
 	count    int32
 	first    int64 // timestamp, of which those of the records are differences
 	latest   int64 // timestamp
@@ -23,8 +24,7 @@ type batch struct {
 	largest  int // key and value of the largest record, for messages
 	key      int
 	value    int
-	sealed   []byte       // the whole batch; empty until it is sent
-	scratch  bytes.Buffer // compressed records
+	sealed   []byte // the whole batch as it is sent
 	attempts int
 }
 
@@ -47,14 +47,15 @@ const transactional = 1 << 4
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// reset makes b an empty batch.
-func (b *batch) reset(now time.Time) {
+// begin makes b an empty batch, whose records go to the memory of records.
+func (b *batch) begin(records *[]byte, now time.Time) {
 	clear(b.calls)
-	*b = batch{records: b.records[:0], calls: b.calls[:0], sealed: b.sealed[:0], scratch: b.scratch, began: now}
+	*records = (*records)[:0]
+	*b = batch{records: records, calls: b.calls[:0], sealed: b.sealed[:0], began: now}
 }
 
 // size is how large the batch is before compression.
-func (b *batch) size() int { return headSize + len(b.records) }
+func (b *batch) size() int { return headSize + b.length }
 
 // add appends the record of m.
 func (b *batch) add(m *Message, timestamp int64) {
@@ -65,7 +66,8 @@ func (b *batch) add(m *Message, timestamp int64) {
 	if n := len(m.Key) + len(m.Value); n >= b.largest {
 		b.largest, b.key, b.value = n, len(m.Key), len(m.Value)
 	}
-	b.records = appendRecord(b.records, m, timestamp-b.first, b.count)
+	*b.records = appendRecord(*b.records, m, timestamp-b.first, b.count)
+	b.length = len(*b.records)
 	b.count++
 }
 
@@ -132,12 +134,13 @@ func varintSize(n int64) int {
 	return size
 }
 
-// seal makes b what is sent, with the sequence number of its first record.
-func (b *batch) seal(c kgo.Compressor, who producerID, sequence int32, attributes uint16) {
-	b.scratch.Reset()
-	compressed, codec := c.Compress(&b.scratch, b.records)
+// seal makes b what is sent, with the sequence number of its first record, and returns the memory
+// of the records. scratch is for those that are compressed.
+func (b *batch) seal(c kgo.Compressor, scratch *bytes.Buffer, who producerID, sequence int32, attributes uint16) *[]byte {
+	scratch.Reset()
+	compressed, codec := c.Compress(scratch, *b.records)
 	if codec == kgo.CodecError {
-		compressed, codec = b.records, kgo.CodecNone
+		compressed, codec = *b.records, kgo.CodecNone
 	}
 	to := append(b.sealed[:0], make([]byte, headSize)...)
 	to = append(to, compressed...)
@@ -156,4 +159,7 @@ func (b *batch) seal(c kgo.Compressor, who producerID, sequence int32, attribute
 	order.PutUint32(to[57:], uint32(b.count))
 	order.PutUint32(to[17:], crc32.Checksum(to[crcEnd:], castagnoli))
 	b.sealed = to
+	records := b.records
+	b.records = nil
+	return records
 }

@@ -36,6 +36,7 @@ type Producer struct {
 	failed     atomic.Pointer[error]
 	spare      sync.Pool // of *call
 	batches    sync.Pool // of *batch
+	buffers    sync.Pool // of *[]byte, for the records of batches
 
 	ctx    context.Context // until the first error
 	cancel context.CancelFunc
@@ -91,6 +92,7 @@ func newProducer(s Settings, log *slog.Logger, more ...kgo.Opt) (*Producer, erro
 	p.changed = sync.NewCond(&p.mu)
 	p.spare.New = func() any { return &call{p: p} }
 	p.batches.New = func() any { return new(batch) }
+	p.buffers.New = func() any { return new([]byte) }
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.wire, p.cut = context.WithCancel(context.Background())
 	return p, nil
@@ -135,8 +137,7 @@ func (p *Producer) end() {
 //
 // done is called exactly once: with nil when the last of msgs is durable on all in-sync replicas,
 // or with an error when one of them is given up or the Producer has failed before. nil says
-// nothing about earlier calls. The memory that msgs point to belongs to the producer until then;
-// the slice itself is free when Produce returns.
+// nothing about earlier calls. msgs and the memory that they point to are free when Produce returns.
 //
 // Produce blocks while buffer.memory is full. done is called from a goroutine of the producer, or
 // from Produce itself, and must not block.
@@ -218,8 +219,8 @@ func (p *Producer) topic(name string) *topicLog {
 	return t
 }
 
-// Write is a Produce that waits. When ctx ends first its error is the cause of that, and the memory
-// that msgs point to stays the producer's until they are finished, or until Close.
+// Write is a Produce that waits. When ctx ends first its error is the cause of that, and msgs may
+// be written all the same.
 func (p *Producer) Write(ctx context.Context, msgs []Message) error {
 	done := make(chan error, 1)
 	p.Produce(msgs, func(err error) { done <- err })

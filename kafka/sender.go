@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -32,6 +33,7 @@ type sender struct {
 	// Of run.
 	sending []*partitionLog
 	settled []*batch
+	scratch bytes.Buffer
 }
 
 // sender is the one for a broker. p.mu is held.
@@ -81,7 +83,7 @@ func (s *sender) take() (wait time.Duration) {
 		}
 		b, due := l.next(now)
 		if b != nil {
-			size += len(b.records)
+			size += b.length
 			l.onWire, l.listed = true, false
 			s.sending = append(s.sending, l)
 			continue
@@ -98,8 +100,8 @@ func (s *sender) take() (wait time.Duration) {
 func (s *sender) send() {
 	p := s.p
 	for _, l := range s.sending {
-		if b := l.first; len(b.sealed) == 0 {
-			b.seal(p.compressor, p.who, l.sequence, p.attributes())
+		if b := l.first; b.records != nil {
+			p.buffers.Put(b.seal(p.compressor, &s.scratch, p.who, l.sequence, p.attributes()))
 			l.sequence = following(l.sequence, b.count)
 		}
 	}

@@ -35,8 +35,11 @@ func newTopicLog(p *Producer, name string) *topicLog {
 // keep holds m back until the topic is known.
 func (t *topicLog) keep(c *call, m *Message, now time.Time) {
 	c.left.Add(1)
-	t.waiting = append(t.waiting, early{c, *m, now})
-	t.p.buffered += m.size()
+	own := *m
+	own.Headers = slices.Clone(m.Headers)
+	own.detach(make([]byte, 0, m.size()))
+	t.waiting = append(t.waiting, early{c, own, now})
+	t.p.buffered += own.size()
 }
 
 // release sends on what was held back, and returns the calls that waited for it.
@@ -133,14 +136,14 @@ func (l *partitionLog) add(c *call, m *Message, now time.Time) {
 	p := l.topic.p
 	if !l.hasRoom(m) {
 		b := p.batches.Get().(*batch)
-		b.reset(now)
+		b.begin(p.buffers.Get().(*[]byte), now)
 		l.queue = append(l.queue, b)
 	}
 	b := l.queue[len(l.queue)-1]
-	before := len(b.records)
+	before := b.size()
 	b.add(m, m.timestamp(now))
 	b.owe(c)
-	p.buffered += len(b.records) - before
+	p.buffered += b.size() - before
 	if b.size() > int(p.limits.MaxRequest) {
 		p.fail(p.undelivered(place(l.topic.name, l.id, len(m.Key), len(m.Value)), kerr.MessageTooLarge))
 		return
@@ -205,7 +208,7 @@ func (l *partitionLog) acknowledged(offset int64) *batch {
 		s.call.offset.Store(offset + int64(s.last))
 	}
 	l.first, l.onWire = nil, false
-	l.topic.p.buffered -= len(b.records)
+	l.topic.p.buffered -= b.length
 	if len(l.queue) > 0 {
 		l.enlist()
 	}

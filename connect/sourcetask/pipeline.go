@@ -19,7 +19,7 @@ import (
 // producer is what a source's pipeline needs of kafka.Producer.
 type producer interface {
 	// Produce sends msgs and calls done once, when all are acknowledged or with the first error.
-	// The memory of msgs stays untouched until then.
+	// msgs and their memory are free when it returns.
 	Produce(msgs []kafka.Message, done func(error))
 }
 
@@ -49,20 +49,26 @@ type pipeline struct {
 	inflight chan *shipment  // produced, or with transactions encoded, in order
 }
 
-// shipment is a batch on its way through Kafka: the messages made of it, what is to be said when
-// they are acknowledged, and the memory that all of it points into, kept from batch to batch. The
-// batch itself is free as soon as it is encoded.
+// shipment is a batch on its way through Kafka: the messages made of it, until they are produced,
+// and what is to be said when they are acknowledged. The batch itself is free as soon as it is
+// encoded.
 type shipment struct {
-	batch   *record.Batch // while it is encoded
-	msgs    []kafka.Message
-	headers []kafka.Header
-	buf     []byte     // keys, values, header values, offsets
+	batch *record.Batch // while it is encoded
+	*messages
 	acked   chan error // one slot
 	done    func(error)
 	offsets []record.SourceOffset
+	kept    []byte // keys and values of offsets
 	mark    uint64
 	tally   task.Tally
 	times   task.OriginTimes
+}
+
+// messages are what is made of a batch, in memory that is kept from batch to batch.
+type messages struct {
+	msgs    []kafka.Message
+	headers []kafka.Header
+	buf     []byte // keys, values, header values
 }
 
 // show says what the source reports, and how much is on its way.
@@ -78,8 +84,12 @@ func (p *pipeline) ready() {
 	}
 	p.spare = make(chan *shipment, n)
 	p.inflight = make(chan *shipment, n)
+	shared := new(messages) // they are produced as soon as they are made
 	for range n {
-		s := &shipment{acked: make(chan error, 1)}
+		s := &shipment{acked: make(chan error, 1), messages: shared}
+		if p.tx != nil {
+			s.messages = new(messages)
+		}
 		s.done = func(err error) { s.acked <- err }
 		p.spare <- s
 	}
@@ -149,7 +159,7 @@ func (s *shipment) load(b *record.Batch) {
 	s.msgs, s.buf = slices.Grow(s.msgs[:0], len(b.Records)), slices.Grow(s.buf[:0], b.Size()+b.Size()/2)
 	s.headers = s.headers[:0]
 	s.tally = task.Tally{Read: int64(len(b.Records))}
-	s.offsets, s.mark = s.offsets[:0], b.Mark
+	s.offsets, s.kept, s.mark = s.offsets[:0], s.kept[:0], b.Mark
 	s.times.Reset()
 }
 
@@ -171,14 +181,14 @@ func (p *pipeline) free(s *shipment) {
 	p.spare <- s
 }
 
-// keep is a copy of p in the shipment's memory; nil stays nil.
+// keep is a copy of p, of an offset, in the shipment's memory; nil stays nil.
 func (s *shipment) keep(p []byte) []byte {
 	if p == nil {
 		return nil
 	}
-	at := len(s.buf)
-	s.buf = append(s.buf, p...)
-	return s.buf[at:len(s.buf):len(s.buf)]
+	at := len(s.kept)
+	s.kept = append(s.kept, p...)
+	return s.kept[at:len(s.kept):len(s.kept)]
 }
 
 // add appends the message of r to s, unless r is filtered out or left out.
