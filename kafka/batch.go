@@ -24,7 +24,9 @@ type batch struct {
 	largest  int // key and value of the largest record, for messages
 	key      int
 	value    int
-	sealed   []byte // the whole batch as it is sent
+	sealed   []byte   // the whole batch as it is sent
+	numbered bool     // sealed has its sequence number
+	topic    [16]byte // the id of the topic for which it has
 	attempts int
 }
 
@@ -134,9 +136,9 @@ func varintSize(n int64) int {
 	return size
 }
 
-// seal makes b what is sent, with the sequence number of its first record, and returns the memory
-// of the records. scratch is for those that are compressed.
-func (b *batch) seal(c kgo.Compressor, scratch *bytes.Buffer, who producerID, sequence int32, attributes uint16) *[]byte {
+// seal makes b what is sent, but for the sequence number of its first record, and returns the
+// memory of the records. scratch is for those that are compressed.
+func (b *batch) seal(c kgo.Compressor, scratch *bytes.Buffer, who producerID, attributes uint16) *[]byte {
 	scratch.Reset()
 	compressed, codec := c.Compress(scratch, *b.records)
 	if codec == kgo.CodecError {
@@ -155,11 +157,15 @@ func (b *batch) seal(c kgo.Compressor, scratch *bytes.Buffer, who producerID, se
 	order.PutUint64(to[35:], uint64(b.latest))
 	order.PutUint64(to[43:], uint64(who.id))
 	order.PutUint16(to[51:], uint16(who.epoch))
-	order.PutUint32(to[53:], uint32(sequence))
 	order.PutUint32(to[57:], uint32(b.count))
-	order.PutUint32(to[17:], crc32.Checksum(to[crcEnd:], castagnoli))
 	b.sealed = to
 	records := b.records
 	b.records = nil
 	return records
+}
+
+// number gives the sealed batch the sequence number of its first record.
+func (b *batch) number(sequence int32) {
+	binary.BigEndian.PutUint32(b.sealed[53:], uint32(sequence))
+	binary.BigEndian.PutUint32(b.sealed[17:], crc32.Checksum(b.sealed[crcEnd:], castagnoli))
 }

@@ -127,9 +127,10 @@ func (t *topicLog) learn(m *kmsg.MetadataResponseTopic) (known bool, waited []*c
 		return false, nil
 	}
 	t.unknown = time.Time{}
-	if t.id != m.TopicID {
+	if t.id != [16]byte{} && t.id != m.TopicID {
 		t.anew(m)
 	}
+	t.id = m.TopicID
 	known = true
 	for len(t.partitions) < len(m.Partitions) {
 		t.partitions = append(t.partitions, &partitionLog{topic: t, id: int32(len(t.partitions)), epoch: -1})
@@ -173,11 +174,10 @@ func (t *topicLog) missing(err error) {
 	}
 }
 
-// anew is t as another topic of its name.
+// anew is t as another topic of its name, whose brokers know nothing of the producer.
 func (t *topicLog) anew(m *kmsg.MetadataResponseTopic) {
-	t.id = m.TopicID
 	for _, l := range t.partitions {
-		l.epoch = -1
+		l.epoch, l.sequence = -1, 0
 		if int(l.id) >= len(m.Partitions) && l.pending() {
 			t.p.fail(t.p.undelivered(fmt.Sprintf("topic %q partition %d", t.name, l.id), kerr.UnknownTopicOrPartition))
 			return

@@ -101,8 +101,7 @@ func (s *sender) send() {
 	p := s.p
 	for _, l := range s.sending {
 		if b := l.first; b.records != nil {
-			p.buffers.Put(b.seal(p.compressor, &s.scratch, p.who, l.sequence, p.attributes()))
-			l.sequence = following(l.sequence, b.count)
+			p.buffers.Put(b.seal(p.compressor, &s.scratch, p.who, p.attributes()))
 		}
 	}
 	if p.tx != nil {
@@ -137,7 +136,10 @@ func (s *sender) request() *kmsg.ProduceRequest {
 		req.TransactionID = &p.tx.id
 	}
 	at := map[*topicLog]int{}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, l := range s.sending {
+		l.number()
 		i, ok := at[l.topic]
 		if !ok {
 			i = len(req.Topics)

@@ -200,6 +200,18 @@ func (l *partitionLog) next(now time.Time) (b *batch, wait time.Duration) {
 	return b, 0
 }
 
+// number gives the batch that is to be sent its sequence number, unless it has one. In another
+// topic of the same name, numbers begin anew.
+func (l *partitionLog) number() {
+	b, t := l.first, l.topic
+	if b.numbered && b.topic == t.id {
+		return
+	}
+	b.number(l.sequence)
+	b.numbered, b.topic = true, t.id
+	l.sequence = following(l.sequence, b.count)
+}
+
 // acknowledged drops the batch that was on its way, and makes room for others. Its first record
 // is at offset.
 func (l *partitionLog) acknowledged(offset int64) *batch {

@@ -40,8 +40,12 @@ type transaction struct {
 // before is committed or aborted, whichever it had begun, and no other can follow from it: only
 // now what that owner has committed can be read.
 func NewTxProducer(ctx context.Context, s Settings, id string, log *slog.Logger) (*TxProducer, error) {
+	return newTxProducer(ctx, s, id, log)
+}
+
+func newTxProducer(ctx context.Context, s Settings, id string, log *slog.Logger, more ...kgo.Opt) (*TxProducer, error) {
 	s.Linger = 0 // a commit waits for its records: they form batches while earlier ones are on their way
-	p, err := newProducer(s, log, kgo.MaxVersions(explicitTransactions()))
+	p, err := newProducer(s, log, append(more, kgo.MaxVersions(explicitTransactions()))...)
 	if err != nil {
 		return nil, err
 	}
