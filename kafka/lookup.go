@@ -24,8 +24,10 @@ func (p *Producer) lookUp() {
 	var asked time.Time
 	pause := lookupMin
 	for {
+		all := true
 		select {
 		case <-p.added:
+			all = false
 		case <-p.moved: // many partitions may say so at once
 			if rest := metadataMin - time.Since(asked); rest > 0 {
 				timer.Reset(rest)
@@ -36,13 +38,14 @@ func (p *Producer) lookUp() {
 			return
 		}
 		asked = time.Now()
-		if p.identified() && p.refresh() {
+		switch known := p.identified() && p.refresh(all); {
+		case !known:
+			timer.Reset(min(pause, p.limits.Metadata))
+			pause = min(2*pause, metadataMin)
+		case all:
 			pause = lookupMin
 			timer.Reset(p.limits.Metadata)
-			continue
 		}
-		timer.Reset(min(pause, p.limits.Metadata))
-		pause = min(2*pause, metadataMin)
 	}
 }
 
@@ -84,12 +87,16 @@ func (p *Producer) identify(ctx context.Context) error {
 	return nil
 }
 
-// refresh asks for the topics that records were produced to, and says whether all is known.
-func (p *Producer) refresh() bool {
+// refresh asks for the topics that records were produced to, all or those that are not known yet,
+// and says whether they are now.
+func (p *Producer) refresh(all bool) bool {
 	req := kmsg.NewPtrMetadataRequest()
 	req.Topics = []kmsg.MetadataRequestTopic{}
 	p.mu.Lock()
-	for name := range p.topics {
+	for name, topic := range p.topics {
+		if !all && len(topic.partitions) > 0 {
+			continue
+		}
 		t := kmsg.NewMetadataRequestTopic()
 		t.Topic = kmsg.StringPtr(name)
 		req.Topics = append(req.Topics, t)
@@ -102,13 +109,13 @@ func (p *Producer) refresh() bool {
 		}
 		return false
 	}
-	all := true
+	known := true
 	var waited []*call
 	p.mu.Lock()
 	for i := range resp.Topics {
 		if t := p.topics[*resp.Topics[i].Topic]; t != nil {
-			known, calls := t.learn(&resp.Topics[i])
-			all = all && known
+			whole, calls := t.learn(&resp.Topics[i])
+			known = known && whole
 			waited = append(waited, calls...)
 		}
 	}
@@ -116,7 +123,7 @@ func (p *Producer) refresh() bool {
 	for _, c := range waited {
 		c.finish()
 	}
-	return all
+	return known
 }
 
 // learn takes what a broker says of t, and says whether every partition can be written to. The

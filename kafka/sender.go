@@ -205,7 +205,7 @@ func (s *sender) outcomes(answer *kmsg.ProduceResponse, err error) []outcome {
 			outcomes[i].err = errNoAnswer
 		}
 		places[place{l.topic, l.id}] = i
-		names[l.topic.name], ids[l.topic.id] = l.topic, l.topic
+		names[l.topic.name], ids[l.first.topic] = l.topic, l.topic
 	}
 	if err != nil {
 		return outcomes

@@ -97,7 +97,7 @@ func (c *cutter) dial(ctx context.Context, network, host string) (net.Conn, erro
 	return &cutConn{Conn: conn, c: c}, err
 }
 
-// cutConn breaks with one in twenty of its reads or writes, a write after it has happened.
+// cutConn breaks with one in eight of its reads or writes, a write after it has happened.
 type cutConn struct {
 	net.Conn
 	c *cutter
@@ -106,7 +106,7 @@ type cutConn struct {
 var errCut = errors.New("cut by the test")
 
 func (c *cutConn) cut() bool {
-	if !c.c.on.Load() || rand.IntN(20) > 0 {
+	if !c.c.on.Load() || rand.IntN(8) > 0 {
 		return false
 	}
 	c.c.cuts.Add(1)
@@ -142,12 +142,25 @@ func TestProduceThroughCuts(t *testing.T) {
 		p.start()
 		defer p.Close()
 		c.on.Store(true)
-		stream(t, p, topic, 3, 2000, func() { time.Sleep(time.Millisecond) })
+		n := 0
+		for ; c.cuts.Load() < 10 && n < 100_000; n += 10 {
+			for id := range int32(3) {
+				p.Produce(numbered(topic, id, n, 10), func(err error) {
+					if err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			time.Sleep(time.Millisecond)
+		}
+		if err := p.Flush(within(t, time.Minute)); err != nil {
+			t.Fatal(err)
+		}
 		c.on.Store(false)
-		if c.cuts.Load() < 3 {
+		if c.cuts.Load() < 10 {
 			t.Errorf("%d connections were cut: the test shows nothing", c.cuts.Load())
 		}
-		hasStreamed(t, s, topic, 3, 2000)
+		hasStreamed(t, s, topic, 3, n)
 	})
 }
 

@@ -138,6 +138,7 @@ func (l *partitionLog) add(c *call, m *Message, now time.Time) {
 		b := p.batches.Get().(*batch)
 		b.begin(p.buffers.Get().(*[]byte), now)
 		l.queue = append(l.queue, b)
+		l.enlist() // with the first of a batch: the sender waits for p.mu
 	}
 	b := l.queue[len(l.queue)-1]
 	before := b.size()
@@ -146,9 +147,7 @@ func (l *partitionLog) add(c *call, m *Message, now time.Time) {
 	p.buffered += b.size() - before
 	if b.size() > int(p.limits.MaxRequest) {
 		p.fail(p.undelivered(place(l.topic.name, l.id, len(m.Key), len(m.Value)), kerr.MessageTooLarge))
-		return
 	}
-	l.enlist()
 }
 
 // enlist tells the leader that there is something to send.
