@@ -58,9 +58,9 @@ type Consuming struct {
 // WithoutEffect are the properties of the Java clients that need no setting here.
 type WithoutEffect struct {
 	_ int    `yaml:"batch.size" noeffect:"batches grow as far as max.request.size while earlier ones are on their way"`
-	_ int    `yaml:"max.in.flight.requests.per.connection" noeffect:"an idempotent producer keeps its order with five"`
+	_ int    `yaml:"max.in.flight.requests.per.connection" noeffect:"one request at a time goes to a broker, with a batch of each partition; what comes meanwhile makes the next one"`
 	_ int    `yaml:"retries" noeffect:"records are sent again until delivery.timeout.ms"`
-	_ int    `yaml:"retry.backoff.ms" noeffect:"retries back off from 250 ms to 5 s by themselves"`
+	_ int    `yaml:"retry.backoff.ms" noeffect:"retries back off from 100 ms to 1 s by themselves"`
 	_ bool   `yaml:"enable.auto.commit" noeffect:"offsets are committed when the target has the records"`
 	_ string `yaml:"key.serializer" noeffect:"key.converter decides"`
 	_ string `yaml:"value.serializer" noeffect:"value.converter decides"`
