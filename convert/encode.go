@@ -129,6 +129,10 @@ func (j *JSON) appendStruct(dst []byte, p *plan, cells []record.Value) ([]byte, 
 	var err error
 	for i := range cells {
 		dst = append(dst, p.names[i]...)
+		if cells[i].Kind == record.String { // most cells are
+			dst = AppendQuoted(dst, cells[i].B)
+			continue
+		}
 		if dst, err = j.appendValue(dst, p.fields[i], &cells[i]); err != nil {
 			return dst, fmt.Errorf("field %q: %w", p.schema.Fields[i].Name, err)
 		}

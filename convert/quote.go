@@ -59,14 +59,30 @@ func AppendQuoted(dst, text []byte) []byte {
 // at a time: most texts have no others.
 func plainPrefix(text []byte) (n int) {
 	for ; len(text)-n >= 8; n += 8 {
-		w := binary.LittleEndian.Uint64(text[n:])
-		quote, slash := w^ones*'"', w^ones*'\\'
-		// The high bit of a byte is set where it is below space, a quote or a backslash, or not ASCII.
-		if ((w-ones*' ')|(quote-ones)|(slash-ones)|w)&highs != 0 {
+		if !plainWord(binary.LittleEndian.Uint64(text[n:])) {
 			return n
 		}
 	}
+	// What is left is less than a word: the last word of text, or one that is put together.
+	switch {
+	case len(text) >= 8:
+		if plainWord(binary.LittleEndian.Uint64(text[len(text)-8:])) {
+			return len(text)
+		}
+	case len(text) >= 4:
+		first, last := binary.LittleEndian.Uint32(text), binary.LittleEndian.Uint32(text[len(text)-4:])
+		if plainWord(uint64(first) | uint64(last)<<32) {
+			return len(text)
+		}
+	}
 	return n
+}
+
+// plainWord says whether eight bytes stand for themselves.
+func plainWord(w uint64) bool {
+	quote, slash := w^ones*'"', w^ones*'\\'
+	// The high bit of a byte is set where it is below space, a quote or a backslash, or not ASCII.
+	return ((w-ones*' ')|(quote-ones)|(slash-ones)|w)&highs == 0
 }
 
 func appendEscaped(dst []byte, c byte) []byte {

@@ -29,49 +29,14 @@ func TestPartitionByKey(t *testing.T) {
 		{"鍵", 1131375336},
 		{"\xff\x80\x00\x81\xfe", 1393842072},
 	}
-	p := newPartitioner().ForTopic("t")
+	p := newPartitioner("t")
 	for _, c := range cases {
 		for _, n := range []int{1, 2, 3, 6, 12, 25, 1000} {
-			r := &kgo.Record{Key: []byte(c.key), Partition: ByKey}
-			if r.Key == nil {
-				r.Key = []byte{}
-			}
+			r := &kgo.Record{Key: []byte(c.key)}
 			want := int(c.hash&0x7fffffff) % n
 			if got := p.Partition(r, n); got != want {
 				t.Errorf("key %q of %d partitions: got %d, want %d", c.key, n, got, want)
 			}
-			if !p.RequiresConsistency(r) {
-				t.Errorf("key %q may move to another partition", c.key)
-			}
 		}
-	}
-}
-
-func TestPartitionNamed(t *testing.T) {
-	p := newPartitioner().ForTopic("t")
-	r := &kgo.Record{Key: []byte("a"), Partition: 3}
-	if got := p.Partition(r, 6); got != 3 {
-		t.Errorf("got partition %d, want the named one, 3", got)
-	}
-	if !p.RequiresConsistency(r) {
-		t.Error("a record for a named partition may move to another one")
-	}
-}
-
-func TestPartitionWithoutKey(t *testing.T) {
-	p := newPartitioner().ForTopic("t")
-	r := &kgo.Record{Partition: ByKey}
-	if p.RequiresConsistency(r) {
-		t.Error("a record without a key waits for one partition")
-	}
-	first := p.Partition(r, 6)
-	for range 10 {
-		if got := p.Partition(r, 6); got != first {
-			t.Fatalf("changed from partition %d to %d within a batch", first, got)
-		}
-	}
-	p.(kgo.TopicPartitionerOnNewBatch).OnNewBatch()
-	if got := p.Partition(r, 6); got == first {
-		t.Errorf("stayed on partition %d with a new batch", got)
 	}
 }

@@ -16,7 +16,7 @@ type topicLog struct {
 	partitions []*partitionLog // none until the topic is known
 	led        []*partitionLog // those that have a leader
 	choose     kgo.TopicPartitioner
-	asked      kgo.Record // what choose is asked about
+	asked      kgo.Record // what choose is asked about: a key
 	waiting    []early    // records that came before the partitions were known
 	unknown    time.Time  // since when the brokers do not know the topic; zero: they do
 }
@@ -29,7 +29,7 @@ type early struct {
 }
 
 func newTopicLog(p *Producer, name string) *topicLog {
-	return &topicLog{p: p, name: name, choose: newPartitioner().ForTopic(name)}
+	return &topicLog{p: p, name: name, choose: newPartitioner(name)}
 }
 
 // keep holds m back until the topic is known.
@@ -54,15 +54,20 @@ func (t *topicLog) release() (waited []*call) {
 	return waited
 }
 
-// add takes m to the partition that it names or that its key chooses.
+// add takes m to the partition that it names or that its key chooses. Without either any partition
+// will do, so that those without a leader are passed over.
 func (t *topicLog) add(c *call, m *Message, now time.Time) {
 	n := len(t.partitions)
 	if int(m.Partition) >= n {
 		t.p.fail(t.p.undelivered(place(t.name, m.Partition, len(m.Key), len(m.Value)), passing("the topic has %d partitions", n)))
 		return
 	}
-	t.asked.Key, t.asked.Partition = m.Key, m.Partition
-	if t.choose.RequiresConsistency(&t.asked) {
+	if m.Partition >= 0 {
+		t.partitions[m.Partition].add(c, m, now)
+		return
+	}
+	t.asked.Key = m.Key
+	if m.Key != nil {
 		t.partitions[t.choose.Partition(&t.asked, n)].add(c, m, now)
 		return
 	}

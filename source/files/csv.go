@@ -79,23 +79,20 @@ func (f *csvRows) next(b *record.Batch, final bool) error {
 	offset, before := f.in.base+int64(f.in.start), f.in.lines
 	text, n, ends, err := f.row(final)
 	switch {
-	case errors.Is(err, errMore):
-		return err
+	case err == nil:
+		if len(text) > 0 {
+			f.add(b, text, offset, before)
+		}
+		f.in.take(n, ends)
 	case errors.Is(err, errLong), errors.Is(err, errOpenQuote):
-		err = f.broken(b, final, offset, before, err)
-		if err != nil {
+		if err := f.broken(b, final, offset, before, err); err != nil {
 			return err
 		}
 	case errors.Is(err, errAfter):
 		f.out.refuse(b, text, offset, before, err)
 		f.in.take(n, ends)
-	case err != nil:
-		return err
 	default:
-		if len(text) > 0 {
-			f.add(b, text, offset, before)
-		}
-		f.in.take(n, ends)
+		return err
 	}
 	f.in.commit()
 	return nil
@@ -124,7 +121,9 @@ func (f *csvRows) row(final bool) (text []byte, n int, ends int64, err error) {
 		p := f.in.buf[f.in.start:f.in.end]
 		text, n, ends, err := f.cut(p, final && f.in.eof)
 		switch {
-		case err == nil && len(text) > f.in.max, errors.Is(err, errMore) && len(p) > f.in.max:
+		case err == nil && len(text) <= f.in.max:
+			return text, n, ends, nil
+		case err == nil, errors.Is(err, errMore) && len(p) > f.in.max:
 			return nil, 0, 0, errLong
 		case !errors.Is(err, errMore):
 			return text, n, ends, err
