@@ -132,7 +132,7 @@ func (b *buffer) deletedRows() *group {
 	g := &group{set: b.key, text: b.keys.keys}
 	for i := range b.keys.entries {
 		if e := &b.keys.entries[i]; e.deleted {
-			g.rows = append(g.rows, row{0, e.start, e.end, e.offset})
+			g.rows.add(row{e.offset, 0, uint32(e.start), uint32(e.end)})
 			g.live++
 		}
 	}
@@ -141,8 +141,8 @@ func (b *buffer) deletedRows() *group {
 
 // all writes the rows in runs of at most size.
 func (s *step) all(ctx context.Context, c *conn, size int) error {
-	for from := 0; from < len(s.rows.rows); from += size {
-		if err := s.run(ctx, c, from, min(from+size, len(s.rows.rows))); err != nil {
+	for from := 0; from < s.rows.rows.n; from += size {
+		if err := s.run(ctx, c, from, min(from+size, s.rows.rows.n)); err != nil {
 			return err
 		}
 	}
@@ -151,18 +151,23 @@ func (s *step) all(ctx context.Context, c *conn, size int) error {
 
 // run writes the rows from from to to.
 func (s *step) run(ctx context.Context, c *conn, from, to int) error {
+	if s.stage && (from > 0 || s.used) {
+		// What this transaction has already put there.
+		if _, err := c.Exec(ctx, "TRUNCATE "+c.stages[s.rows.set]); err != nil {
+			return err
+		}
+	}
+	return s.put(ctx, c, from, to)
+}
+
+// put is run with a staging table that is empty.
+func (s *step) put(ctx context.Context, c *conn, from, to int) error {
 	set := s.rows.set
 	lines := newLines(s.rows, from, to)
 	if !s.stage {
 		return c.copy(ctx, set.table.name.String(), set, lines)
 	}
 	stage := c.stages[set]
-	if from > 0 || s.used {
-		// What this transaction has already put there.
-		if _, err := c.Exec(ctx, "TRUNCATE "+stage); err != nil {
-			return err
-		}
-	}
 	if err := c.copy(ctx, stage, set, lines); err != nil {
 		return err
 	}
@@ -192,14 +197,14 @@ type lines struct {
 	reading sync.Mutex
 	stopped bool
 
-	group *group
-	rows  []row  // still to be read
-	run   []byte // what is left of the current one
-	ended bool
+	group    *group
+	from, to int    // rows that are still to be read
+	run      []byte // what is left of the current one
+	ended    bool
 }
 
 func newLines(g *group, from, to int) *lines {
-	l := &lines{group: g, rows: g.rows[from:to]}
+	l := &lines{group: g, from: from, to: to}
 	if g.binary {
 		l.run = []byte(binaryHeader)
 	}
@@ -235,19 +240,24 @@ func (l *lines) Read(p []byte) (n int, err error) {
 
 // next starts the next run, of which the format's trailer is the last; false at the end.
 func (l *lines) next() bool {
-	for len(l.rows) > 0 && l.rows[0].start == l.rows[0].end {
-		l.rows = l.rows[1:]
+	rows := &l.group.rows
+	for l.from < l.to && rows.at(l.from).empty() {
+		l.from++
 	}
-	if len(l.rows) == 0 {
+	if l.from == l.to {
 		if !l.group.binary || l.ended {
 			return false
 		}
 		l.run, l.ended = []byte(binaryTrailer), true
 		return true
 	}
-	run := l.rows[0]
-	for l.rows = l.rows[1:]; len(l.rows) > 0 && l.rows[0].chunk == run.chunk && l.rows[0].start == run.end; l.rows = l.rows[1:] {
-		run.end = l.rows[0].end
+	run := *rows.at(l.from)
+	for l.from++; l.from < l.to; l.from++ {
+		r := rows.at(l.from)
+		if r.chunk != run.chunk || r.start != run.end {
+			break
+		}
+		run.end = r.end
 	}
 	l.run = l.group.at(run)
 	return true

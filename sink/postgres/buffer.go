@@ -57,27 +57,63 @@ type group struct {
 	binary bool     // text is of COPY's binary format
 	text   []byte   // the newest rows, ready for COPY
 	full   [][]byte // the chunks of rows before them
-	rows   []row
+	rows   rows
 	live   int // rows that no later record has replaced
 }
 
-// row is one line of a group.
+// row is one line of a group. Many wait, so that it is small: a chunk is never near 4 GiB.
 type row struct {
-	chunk      int   // that it is in
-	start, end int   // in the chunk; the same when the row was replaced
-	offset     int64 // of the last record that it was made of
+	offset     int64  // of the last record that it was made of
+	chunk      uint32 // that it is in
+	start, end uint32 // in the chunk; the same when the row was replaced
+}
+
+func (r *row) empty() bool { return r.start == r.end }
+
+// rows are the rows of a group, in blocks that are not moved when more come.
+type rows struct {
+	blocks []*rowBlock
+	n      int
+}
+
+type rowBlock [1 << 10]row
+
+// rowBlocks are blocks out of use, for the groups of all partitions.
+var rowBlocks = sync.Pool{New: func() any { return new(rowBlock) }}
+
+func (r *rows) at(i int) *row { return &r.blocks[i/len(rowBlock{})][i%len(rowBlock{})] }
+
+func (r *rows) add(one row) {
+	if r.n == len(r.blocks)*len(rowBlock{}) {
+		r.blocks = append(r.blocks, rowBlocks.Get().(*rowBlock))
+	}
+	r.n++
+	*r.at(r.n - 1) = one
+}
+
+// reset empties r. One block stays with it, which is all that a small topic needs.
+func (r *rows) reset() {
+	r.n = 0
+	if len(r.blocks) == 0 {
+		return
+	}
+	for _, b := range r.blocks[1:] {
+		rowBlocks.Put(b)
+	}
+	clear(r.blocks[1:])
+	r.blocks = r.blocks[:1]
 }
 
 // add keeps what was appended to text since start as a row.
 func (g *group) add(start int, offset int64) int {
-	g.rows = append(doubled(g.rows), row{len(g.full), start, len(g.text), offset})
+	g.rows.add(row{offset, uint32(len(g.full)), uint32(start), uint32(len(g.text))})
 	g.live++
-	return len(g.rows) - 1
+	return g.rows.n - 1
 }
 
 // drop takes a row out.
 func (g *group) drop(row int) {
-	r := &g.rows[row]
+	r := g.rows.at(row)
 	r.end = r.start
 	g.live--
 }
@@ -85,7 +121,7 @@ func (g *group) drop(row int) {
 // at is the text of r.
 func (g *group) at(r row) []byte {
 	chunk := g.text
-	if r.chunk < len(g.full) {
+	if int(r.chunk) < len(g.full) {
 		chunk = g.full[r.chunk]
 	}
 	return chunk[r.start:r.end]
@@ -95,9 +131,6 @@ func (g *group) at(r row) []byte {
 // be copied each time that it grows, and the memory of the largest flush would stay with each
 // partition.
 const chunkSize = 256 << 10
-
-// maxKept is the rows that an empty group keeps room for.
-const maxKept = 1 << 17
 
 // chunks are empty chunks, for the groups of all partitions.
 var chunks sync.Pool // of *[]byte
@@ -129,11 +162,9 @@ func (g *group) reset() {
 	if cap(g.text) >= 2*chunkSize {
 		g.text = nil
 	}
-	if cap(g.rows) > maxKept {
-		g.rows = nil
-	}
 	clear(g.full)
-	g.text, g.full, g.rows, g.live = g.text[:0], g.full[:0], g.rows[:0], 0
+	g.rows.reset()
+	g.text, g.full, g.live = g.text[:0], g.full[:0], 0
 }
 
 // buffer is the waiting rows and deletes of one table.
@@ -190,7 +221,7 @@ func (b *buffer) empty() bool {
 func (b *buffer) reset() {
 	b.truncated, b.looked = false, false
 	// Groups of column sets that are out of use go with the flush.
-	b.groups = slices.DeleteFunc(b.groups, func(g *group) bool { return len(g.rows) == 0 && g.set.table != b.table })
+	b.groups = slices.DeleteFunc(b.groups, func(g *group) bool { return g.rows.n == 0 && g.set.table != b.table })
 	for _, g := range b.groups {
 		g.reset()
 	}

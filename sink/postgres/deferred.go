@@ -79,8 +79,8 @@ func (x *search) load(ctx context.Context, w *Writer, tables []*buffer) ([]*chan
 				return nil, err
 			}
 			n := 0
-			for i, r := range s.rows.rows {
-				if r.start < r.end {
+			for i := range s.rows.rows.n {
+				if r := s.rows.rows.at(i); !r.empty() {
 					c := &change{refused: refused{buffer: b, step: &s, row: i}, ctid: ctids[n], n: n}
 					n++
 					by[r.offset] = c
@@ -90,7 +90,7 @@ func (x *search) load(ctx context.Context, w *Writer, tables []*buffer) ([]*chan
 		}
 		for i := 0; b.keys != nil && i < len(b.keys.entries); i++ {
 			if e := &b.keys.entries[i]; e.deleted && e.group != nil {
-				by[e.offset].renewed = by[e.group.rows[e.row].offset]
+				by[e.offset].renewed = by[e.group.rows.at(e.row).offset]
 			}
 		}
 	}
@@ -109,7 +109,7 @@ func (x *search) fill(ctx context.Context, s *step) ([]string, error) {
 			return nil, err
 		}
 	}
-	if err := x.conn.copy(ctx, stage, s.rows.set, newLines(s.rows, 0, len(s.rows.rows))); err != nil {
+	if err := x.conn.copy(ctx, stage, s.rows.set, newLines(s.rows, 0, s.rows.rows.n)); err != nil {
 		return nil, err
 	}
 	rows, err := x.conn.Query(ctx, "SELECT s.ctid::text FROM "+stage+" AS s ORDER BY s.ctid")

@@ -113,7 +113,7 @@ type refused struct {
 	err    error
 }
 
-func (r *refused) offset() int64 { return r.step.rows.rows[r.row].offset }
+func (r *refused) offset() int64 { return r.step.rows.rows.at(r.row).offset }
 
 var errEnough = errors.New("enough refused records were found")
 
@@ -132,8 +132,8 @@ func (x *search) write(ctx context.Context, w *Writer, tables []*buffer) error {
 	}
 	for _, x.buffer = range tables {
 		for _, s := range w.steps(x.buffer) {
-			for from := 0; from < len(s.rows.rows); from += w.sink.cfg.BatchSize {
-				if err := x.rows(ctx, &s, from, min(from+w.sink.cfg.BatchSize, len(s.rows.rows))); err != nil {
+			for from := 0; from < s.rows.rows.n; from += w.sink.cfg.BatchSize {
+				if err := x.rows(ctx, &s, from, min(from+w.sink.cfg.BatchSize, s.rows.rows.n)); err != nil {
 					return err
 				}
 			}
@@ -229,10 +229,7 @@ func (x *search) try(ctx context.Context, s *step, from, to int) error {
 	if err != nil {
 		return err
 	}
-	rows, some := *s.rows, *s
-	rows.rows = rows.rows[from:to]
-	some.rows, some.used = &rows, false
-	if err := some.run(ctx, x.conn, 0, to-from); err != nil {
+	if err := s.put(ctx, x.conn, from, to); err != nil {
 		return rolledBack(ctx, part, err)
 	}
 	return part.Commit(ctx)
@@ -280,7 +277,7 @@ func (s *step) lineOf(err error, from, to int) int {
 		return -1
 	}
 	for i := from; i < to; i++ {
-		if r := s.rows.rows[i]; r.start < r.end {
+		if !s.rows.rows.at(i).empty() {
 			if line--; line == 0 {
 				return i
 			}

@@ -205,7 +205,7 @@ func (w *Writer) merge(p *plan, e *keyEntry, g *group, start int) (*group, int, 
 	}
 	slices.SortFunc(both, func(a, b *column) int { return a.index - b.index })
 	union := p.buffer.group(w.sink.catalog.set(p.buffer.table, both))
-	old := e.group.rows[e.row]
+	old := *e.group.rows.at(e.row)
 	w.merged = append(w.merged[:0], g.text[start:]...)
 	g.text = g.text[:start]
 	union.room()
