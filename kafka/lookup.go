@@ -38,7 +38,7 @@ func (p *Producer) lookUp() {
 			return
 		}
 		asked = time.Now()
-		switch known := p.identified() && p.refresh(all); {
+		switch known := p.refresh(all); {
 		case !known:
 			timer.Reset(min(pause, p.limits.Metadata))
 			pause = min(2*pause, metadataMin)
@@ -102,6 +102,12 @@ func (p *Producer) refresh(all bool) bool {
 		req.Topics = append(req.Topics, t)
 	}
 	p.mu.Unlock()
+	switch {
+	case len(req.Topics) == 0: // nothing was produced
+		return true
+	case !p.identified():
+		return false
+	}
 	resp, err := req.RequestWith(p.ctx, p.client)
 	if err != nil {
 		if !passes(err) {

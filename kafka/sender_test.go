@@ -423,3 +423,18 @@ func TestProduceUnknownTopicKeepsNothing(t *testing.T) {
 		t.Errorf("got %+v, want what was produced", got)
 	}
 }
+
+// TestProducerConnectsWithRecords: one that nobody uses leaves the brokers alone.
+func TestProducerConnectsWithRecords(t *testing.T) {
+	t.Parallel()
+	c, addr := fake(t, kfake.SeedTopics(1, "t"))
+	asked := c.Fault(kfake.Fault{Observe: true, Count: -1, TopLevel: true, Keys: []kmsg.Key{kmsg.InitProducerID}})
+	p := makeProducer(t, settingsOf(addr, func(s *Settings) { s.Metadata = 10 * time.Millisecond }))
+	time.Sleep(100 * time.Millisecond)
+	if n := asked.Hits(); n > 0 {
+		t.Errorf("%d producer ids were asked for before the first record", n)
+	}
+	if err := wait(t, p, numbered("t", 0, 0, 1)...); err != nil || asked.Hits() != 1 {
+		t.Errorf("%d producer ids were asked for with it (%v), want one", asked.Hits(), err)
+	}
+}
