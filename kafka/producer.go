@@ -358,6 +358,10 @@ func (p *Producer) undelivered(place string, err error) error {
 		return fmt.Errorf("%s: %w", where, &fencedProducer{p.limits.Transaction, err})
 	case errors.Is(err, kerr.MessageTooLarge), errors.Is(err, kerr.RecordListTooLarge):
 		return hopeless("%s: %w; raise max.request.size (%s) and the topic's max.message.bytes", where, err, p.limits.MaxRequest)
+	case errors.Is(err, kerr.InvalidRecord):
+		return hopeless("%s: the broker refuses a record: %w", where, err)
+	case errors.Is(err, kerr.InvalidTimestamp):
+		return hopeless("%s: the topic does not take records as old or as new as one of these: %w; see its message.timestamp.before.max.ms and message.timestamp.after.max.ms", where, err)
 	case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.UnknownTopicID):
 		return fmt.Errorf("%s: the topic does not exist; create it, or let topic.creation.default.* do it: %w", where, err)
 	}

@@ -233,8 +233,17 @@ func refusal(part *kmsg.ProduceResponseTopicPartition) error {
 	switch {
 	case errors.Is(err, kerr.DuplicateSequenceNumber): // written before, and only its answer was lost
 		return nil
-	case err != nil && part.ErrorMessage != nil:
-		return fmt.Errorf("%w: %s", err, *part.ErrorMessage)
+	case err == nil:
+		return nil
+	}
+	// Of a record that it refuses the broker says why, and repeats all that in the other text.
+	for _, r := range part.ErrorRecords {
+		if r.ErrorMessage != nil {
+			return fmt.Errorf("%w: %s", brief{err}, *r.ErrorMessage)
+		}
+	}
+	if part.ErrorMessage != nil {
+		return fmt.Errorf("%w: %s", brief{err}, *part.ErrorMessage)
 	}
 	return err
 }

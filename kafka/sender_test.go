@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -204,7 +205,7 @@ func TestTransactionThroughCuts(t *testing.T) {
 // TestProduceOutOfOrder is a broker that has lost records: nothing behind them is acknowledged.
 func TestProduceOutOfOrder(t *testing.T) {
 	t.Parallel()
-	for _, code := range []*kerr.Error{kerr.OutOfOrderSequenceNumber, kerr.UnknownProducerID, kerr.InvalidRecord} {
+	for _, code := range []*kerr.Error{kerr.OutOfOrderSequenceNumber, kerr.UnknownProducerID} {
 		t.Run(code.Message, func(t *testing.T) {
 			c, addr := fake(t, kfake.SeedTopics(2, "t"))
 			p := makeProducer(t, settingsOf(addr))
@@ -219,6 +220,28 @@ func TestProduceOutOfOrder(t *testing.T) {
 				t.Errorf("another partition: got %v, want the first error", err)
 			}
 		})
+	}
+}
+
+// TestProduceInvalid is a record that the topic's settings refuse: the broker says why.
+func TestProduceInvalid(t *testing.T) {
+	t.Parallel()
+	s := settingsOf(testenv.SharedKafka(t).Brokers)
+	for _, test := range []struct{ key, value, want string }{
+		{"cleanup.policy", "compact", "cannot accept message without key"},
+		{"message.timestamp.before.max.ms", "1000", "message.timestamp.before.max.ms"},
+	} {
+		a, topic := testAdmin(t, s), unique(t)
+		if err := a.EnsureTopic(t.Context(), topic, TopicSpec{Partitions: 1, Config: map[string]string{test.key: test.value}}); err != nil {
+			t.Fatal(err)
+		}
+		dropTopic(t, s, topic)
+		old := Message{Topic: topic, Partition: 0, Timestamp: 1, Value: []byte("v")}
+		if err := wait(t, makeProducer(t, s), old); !Permanent(err) || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s=%s: got %v, want a permanent error with %q", test.key, test.value, err, test.want)
+		} else {
+			t.Log(err)
+		}
 	}
 }
 

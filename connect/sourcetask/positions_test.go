@@ -135,7 +135,7 @@ func TestPositionBeforeProduceError(t *testing.T) {
 		log := &written{took: time.Millisecond}
 		p := newBenchPipeline(t, &failing{after: 10})
 		p.offsets = newOffsetWriter("c", log)
-		if err := p.run(t.Context(), trickle{100}, time.Second); err == nil || err.Error() != "produce: broker gone" {
+		if err := p.run(t.Context(), trickle{100}, time.Second); err == nil || err.Error() != "broker gone" {
 			t.Errorf("got %v", err)
 		}
 		if last, _ := log.last(); last != "10" || p.intake.Task().Committed() != 10 {

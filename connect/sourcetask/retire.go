@@ -2,7 +2,6 @@ package sourcetask
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"connectd/connect/task"
@@ -34,7 +33,7 @@ func (p *pipeline) retire(ctx context.Context) (err error) {
 			}
 		case err := <-acked:
 			if err != nil {
-				return fmt.Errorf("produce: %w", err)
+				return err
 			}
 			p.retired(next, w)
 			next = nil

@@ -168,7 +168,7 @@ func (x *transactions) oldest() <-chan error {
 // acked counts the oldest shipment as acknowledged, and frees it.
 func (p *pipeline) acked(err error) error {
 	if err != nil {
-		return fmt.Errorf("produce: %w", err)
+		return err
 	}
 	x := p.tx
 	s := x.unacked[0]
