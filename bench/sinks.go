@@ -64,7 +64,8 @@ func measureSink(s sink) func(ctx context.Context, e *engines, o options) ([]res
 	}
 }
 
-// fill produces n records: ten fields, three int64, two int32, one float64 and four texts.
+// fill produces n records, as many into each partition: ten fields, three int64, two int32, one
+// float64 and four texts.
 func (e *engines) fill(ctx context.Context, topic string, n int) error {
 	if err := e.admin.EnsureTopic(ctx, topic, kafka.TopicSpec{Partitions: partitions, Replication: 1}); err != nil {
 		return err
@@ -80,7 +81,7 @@ func (e *engines) fill(ctx context.Context, topic string, n int) error {
 	for from := 0; from < n; from += batch {
 		msgs := make([]kafka.Message, 0, batch)
 		for i := from; i < min(n, from+batch); i++ {
-			msgs = append(msgs, kafka.Message{Topic: topic, Partition: -1, Timestamp: time.Now().UnixMilli(),
+			msgs = append(msgs, kafka.Message{Topic: topic, Partition: int32(i % partitions), Timestamp: time.Now().UnixMilli(),
 				Key: fmt.Appendf(nil, `{"id":%d}`, i), Value: flat(i)})
 		}
 		p.Produce(msgs, func(err error) {

@@ -43,9 +43,6 @@ type sinkTask struct {
 }
 
 func (t *sinkTask) run(ctx context.Context, r *Runner) error {
-	if err := connector.CheckPart(ctx, t.sink); err != nil {
-		return err
-	}
 	c := t.Connector
 	var err error
 	if t.admin, err = c.NewAdmin(r.kafka); err != nil {

@@ -41,7 +41,7 @@ func (o *output) Write(p []byte) (int, error) {
 }
 
 func (o *output) pack() error {
-	if err := o.codec.Chunk(&o.body, o.raw.section(0, o.raw.size())); err != nil {
+	if err := o.codec.Chunk(&o.body, &o.raw); err != nil {
 		return fmt.Errorf("compress: %w", err)
 	}
 	return o.raw.reset()

@@ -179,6 +179,22 @@ func (b *buffer) ReadAt(p []byte, offset int64) (n int, err error) {
 	return n, nil
 }
 
+// WriteTo writes all to w, what is in memory from where it is.
+func (b *buffer) WriteTo(w io.Writer) (n int64, err error) {
+	if b.stored > 0 {
+		if n, err = io.Copy(w, b.section(0, b.stored)); err != nil {
+			return n, err
+		}
+	}
+	for _, block := range b.memory {
+		m, err := w.Write(block)
+		if n += int64(m); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
 // section reads n bytes from offset on; it can be read again, as a request is that is repeated.
 func (b *buffer) section(offset, n int64) *io.SectionReader { return io.NewSectionReader(b, offset, n) }
 

@@ -47,6 +47,12 @@ func TestBuffer(t *testing.T) {
 		if err != nil || !bytes.Equal(got, want[from:from+n]) {
 			t.Fatalf("step %d: other bytes than were written at %d, %v", step, from, err)
 		}
+		if rnd.IntN(10) == 0 {
+			var all bytes.Buffer
+			if n, err := b.WriteTo(&all); err != nil || n != b.size() || !bytes.Equal(all.Bytes(), want) {
+				t.Fatalf("step %d: other bytes than were written, %d of %d, %v", step, n, b.size(), err)
+			}
+		}
 	}
 	if n, err := b.ReadAt(make([]byte, 1), b.size()); n != 0 || err != io.EOF {
 		t.Errorf("read at the end: %d, %v", n, err)

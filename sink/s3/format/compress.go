@@ -11,8 +11,8 @@ import (
 // Codec compresses an object in chunks. It keeps nothing of its compressor between two chunks, so
 // that thousands of objects can be open; a codec itself belongs to one object.
 type Codec interface {
-	// Chunk compresses what it reads from in.
-	Chunk(out io.Writer, in io.Reader) error
+	// Chunk compresses in.
+	Chunk(out io.Writer, in io.WriterTo) error
 	// End writes what comes after the last chunk.
 	End(out io.Writer) error
 }
@@ -75,14 +75,14 @@ func newSnappy() (framer, error) {
 }
 
 // Chunk compresses one stream.
-func (f *frameCodec) Chunk(out io.Writer, in io.Reader) error {
+func (f *frameCodec) Chunk(out io.Writer, in io.WriterTo) error {
 	w, err := f.pool.get()
 	if err != nil {
 		return err
 	}
 	defer f.pool.put(w)
 	w.Reset(out)
-	if _, err := io.Copy(w, in); err != nil {
+	if _, err := in.WriteTo(w); err != nil {
 		return err
 	}
 	return w.Close()

@@ -17,7 +17,7 @@ type gzipCodec struct {
 }
 
 // Chunk compresses one run of deflate blocks.
-func (g *gzipCodec) Chunk(out io.Writer, in io.Reader) error {
+func (g *gzipCodec) Chunk(out io.Writer, in io.WriterTo) error {
 	if !g.begun {
 		g.begun = true
 		// No name and no time, so that the same records are the same bytes; 255: no known system.
@@ -31,7 +31,7 @@ func (g *gzipCodec) Chunk(out io.Writer, in io.Reader) error {
 	}
 	defer g.pool.put(w)
 	w.Reset(out)
-	n, err := io.Copy(io.MultiWriter(w, g), in)
+	n, err := in.WriteTo(io.MultiWriter(w, g))
 	g.size += uint32(n)
 	if err != nil {
 		return err

@@ -1,7 +1,6 @@
 package format
 
 import (
-	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -106,7 +105,7 @@ func parquetCodec(name string) compress.Codec {
 	case "gzip":
 		return &parquet.Gzip
 	case "zstd":
-		return &parquet.Zstd
+		return zstdPages
 	case "brotli":
 		return &parquet.Brotli
 	case "lz4", "lz4raw":
@@ -117,24 +116,29 @@ func parquetCodec(name string) compress.Codec {
 
 // write reads all rows, of which take makes cells, and ends the file.
 func (f *parquetFile) write(out io.Writer, rows io.Reader, take func(row []byte) error) error {
-	in := bufio.NewReaderSize(rows, parquetChunk)
-	var chunk []byte
-	for group, more := 0, true; more; {
-		chunk = chunk[:0]
-		for len(chunk) < parquetChunk {
-			row, grown, err := readFrame(in, chunk)
-			if errors.Is(err, io.EOF) {
-				more = false
+	chunk := make([]byte, parquetChunk)
+	group, kept := 0, 0 // kept: at the beginning of chunk, of a row that was not all there
+	for more := true; more; {
+		n, err := io.ReadFull(rows, chunk[kept:])
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			more = false
+		} else if err != nil {
+			return fmt.Errorf("read the rows of a Parquet file: %w", err)
+		}
+		left := chunk[:kept+n]
+		for {
+			row, rest, ok := cutFrame(left)
+			if !ok {
 				break
 			}
-			if err != nil {
-				return fmt.Errorf("read the rows of a Parquet file: %w", err)
-			}
-			if chunk = grown; len(row) > 0 {
+			if left = rest; len(row) > 0 {
 				if err := take(row); err != nil {
 					return fmt.Errorf("write a row of a Parquet file: %w", err)
 				}
 			}
+		}
+		if !more && len(left) > 0 {
+			return fmt.Errorf("read the rows of a Parquet file: %w", io.ErrUnexpectedEOF)
 		}
 		if f.writer == nil {
 			f.begin(out)
@@ -145,12 +149,16 @@ func (f *parquetFile) write(out io.Writer, rows io.Reader, take func(row []byte)
 			}
 		}
 		f.cells.reset()
-		if group += len(chunk); group >= parquetGroup {
+		if group += kept + n - len(left); group >= parquetGroup {
 			group = 0
 			if err := f.writer.Flush(); err != nil {
 				return fmt.Errorf("write a Parquet file: %w", err)
 			}
 		}
+		if len(left) == len(chunk) { // a row is larger
+			chunk = make([]byte, 2*len(chunk))
+		}
+		kept = copy(chunk, left)
 	}
 	if err := f.writer.Close(); err != nil {
 		return fmt.Errorf("write a Parquet file: %w", err)
@@ -173,20 +181,14 @@ func (f *frames) write(row []byte) error {
 	return err
 }
 
-// readFrame reads a row behind what is in chunk. When chunk has to grow, the rows before stay where
-// they are.
-func readFrame(in *bufio.Reader, chunk []byte) (row, grown []byte, err error) {
-	n, err := binary.ReadUvarint(in)
-	if err != nil {
-		return nil, chunk, err
+// cutFrame cuts the first row off; ok is false when it is not all there.
+func cutFrame(p []byte) (row, rest []byte, ok bool) {
+	n, size := binary.Uvarint(p)
+	if size <= 0 || n > uint64(len(p)-size) {
+		return nil, p, false
 	}
-	at := len(chunk)
-	if need := at + int(n); need > cap(chunk) {
-		chunk = append(make([]byte, 0, max(need, 2*parquetChunk)), chunk...)
-	}
-	chunk = chunk[:at+int(n)]
-	_, err = io.ReadFull(in, chunk[at:])
-	return chunk[at:], chunk, err
+	end := size + int(n)
+	return p[size:end], p[end:], true
 }
 
 // cells are the values of some rows, by column.
@@ -213,5 +215,7 @@ func (c *cells) reset() {
 type levels struct{ repetition, definition, depth int }
 
 func (c *cells) put(column int, v parquet.Value, l levels) {
-	c.columns[column] = append(c.columns[column], v.Level(l.repetition, l.definition, column))
+	v.SetRepetitionLevel(l.repetition)
+	v.SetDefinitionLevel(l.definition)
+	c.columns[column] = append(c.columns[column], v)
 }

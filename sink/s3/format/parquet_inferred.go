@@ -21,6 +21,7 @@ type parquetInferred struct {
 	places  []int
 	text    outputs // for what is text in any case
 	buf     []byte
+	last    int // column in it
 }
 
 // inferred is what a column's values have been so far.
@@ -37,16 +38,16 @@ func newParquetInferred(c *Config, out io.Writer) (*parquetInferred, error) {
 	return p, err
 }
 
-// Append keeps one row: the number of each of its columns, and the value.
+// Append keeps one row: the values, each with its kind and, where it is not the next one, its column.
 func (p *parquetInferred) Append(b *record.Batch, i int) error {
-	d := b.Records[i].Value
+	d := &b.Records[i].Value
 	if d.Value.IsNull() {
 		return errParquetNull
 	}
 	p.text.reset()
-	p.buf = p.buf[:0]
+	p.buf, p.last = p.buf[:0], -1
 	if d.Value.Kind != record.Struct || d.Schema == nil || len(d.Schema.Fields) != len(d.Value.Items) {
-		if err := p.add(p.place("value"), d); err != nil {
+		if err := p.add(p.place("value"), d.Schema, &d.Value); err != nil {
 			return err
 		}
 		return p.out.write(p.buf)
@@ -58,12 +59,12 @@ func (p *parquetInferred) Append(b *record.Batch, i int) error {
 		}
 	}
 	for i := range d.Value.Items {
-		if err := p.add(p.places[i], record.Datum{Schema: d.Schema.Fields[i].Schema, Value: d.Value.Items[i]}); err != nil {
+		if err := p.add(p.places[i], d.Schema.Fields[i].Schema, &d.Value.Items[i]); err != nil {
 			return err
 		}
 	}
 	if len(p.buf) == 0 { // an empty object is a row, too
-		if err := p.add(p.place("value"), record.Datum{}); err != nil {
+		if err := p.add(p.place("value"), nil, &record.Value{}); err != nil {
 			return err
 		}
 	}
@@ -81,22 +82,35 @@ func (p *parquetInferred) place(name string) int {
 	return at
 }
 
+// follows in the octet of a value's kind says that its column is the one after that of the value
+// before, 0 at the beginning of a row. Otherwise the column stands behind it.
+const follows = 1 << 7
+
 // add appends one value of a column.
-func (p *parquetInferred) add(at int, d record.Datum) error {
-	v := d.Value
+func (p *parquetInferred) add(at int, s *record.Schema, v *record.Value) error {
 	switch v.Kind {
 	case record.Null, record.Bool, record.Int, record.Float, record.Number, record.String, record.JSON:
 	default:
-		text, err := p.text.content(d)
+		text, err := p.text.content(record.Datum{Schema: s, Value: *v})
 		if err != nil {
 			return err
 		}
-		v = record.OfJSON(text)
+		v = &record.Value{Kind: record.JSON, B: text}
 	}
-	p.found[at].note(&v)
-	p.buf = append(binary.AppendUvarint(p.buf, uint64(at)), byte(v.Kind))
-	p.buf = binary.AppendVarint(p.buf, v.N)
-	p.buf = append(binary.AppendUvarint(p.buf, uint64(len(v.B))), v.B...)
+	p.found[at].note(v)
+	if at == p.last+1 {
+		p.buf = append(p.buf, byte(v.Kind)|follows)
+	} else {
+		p.buf = binary.AppendUvarint(append(p.buf, byte(v.Kind)), uint64(at))
+	}
+	p.last = at
+	switch v.Kind {
+	case record.Null:
+	case record.Bool, record.Int, record.Float:
+		p.buf = binary.AppendVarint(p.buf, v.N)
+	default:
+		p.buf = append(binary.AppendUvarint(p.buf, uint64(len(v.B))), v.B...)
+	}
 	return nil
 }
 
@@ -165,10 +179,7 @@ func (p *parquetInferred) Close() error { return nil }
 
 // Convert makes the file of the rows.
 func (p *parquetInferred) Convert(out io.Writer, rows io.Reader) error {
-	schema := &record.Schema{Type: record.StructType}
-	for i := range p.found {
-		schema.Fields = append(schema.Fields, record.Field{Name: p.found[i].name, Schema: &record.Schema{Type: p.found[i].typ(), Optional: true}})
-	}
+	schema := p.typed()
 	tree, err := newParquetTree(p.cfg, schema)
 	if err != nil {
 		return err
@@ -180,48 +191,70 @@ func (p *parquetInferred) Convert(out io.Writer, rows io.Reader) error {
 	return f.write(out, rows, func(row []byte) error { return f.cells.decodeInferred(row, schema) })
 }
 
+// typed is the schema of all rows.
+func (p *parquetInferred) typed() *record.Schema {
+	schema := &record.Schema{Type: record.StructType}
+	for i := range p.found {
+		schema.Fields = append(schema.Fields, record.Field{Name: p.found[i].name, Schema: &record.Schema{Type: p.found[i].typ(), Optional: true}})
+	}
+	return schema
+}
+
 // decodeInferred adds the cells of a row: those that it has, which keep pointing to it, and nulls in
 // the columns of other rows.
 func (c *cells) decodeInferred(row []byte, schema *record.Schema) error {
 	c.rows++
-	for len(row) > 0 {
-		at, size := binary.Uvarint(row)
-		if size <= 0 || at >= uint64(len(c.columns)) || len(row) == size {
+	for at := -1; len(row) > 0; {
+		v := record.Value{Kind: record.Kind(row[0] &^ follows)}
+		if row[0]&follows != 0 {
+			at, row = at+1, row[1:]
+		} else {
+			n, size := binary.Uvarint(row[1:])
+			if size <= 0 || n >= uint64(len(c.columns)) {
+				return errCells
+			}
+			at, row = int(n), row[1+size:]
+		}
+		if at >= len(c.columns) {
 			return errCells
 		}
-		v := record.Value{Kind: record.Kind(row[size])}
-		row = row[size+1:]
-		if v.N, size = binary.Varint(row); size <= 0 {
-			return errCells
-		}
-		row = row[size:]
-		n, size := binary.Uvarint(row)
-		if size <= 0 || n > uint64(len(row)-size) {
-			return errCells
-		}
-		v.B, row = row[size:size+int(n)], row[size+int(n):]
 		if values := c.columns[at]; len(values) == c.rows { // an object with a name twice: the last one counts
 			c.columns[at] = values[:c.rows-1]
 		}
-		if v.Kind == record.Null {
+		size := 0
+		switch v.Kind {
+		case record.Null:
 			continue
+		case record.Bool, record.Int, record.Float:
+			if v.N, size = binary.Varint(row); size <= 0 {
+				return errCells
+			}
+		default:
+			var n uint64
+			if n, size = binary.Uvarint(row); size <= 0 || n > uint64(len(row)-size) {
+				return errCells
+			}
+			row = row[size:]
+			v.B, size = row[:n], int(n)
 		}
-		cell, err := c.inferred(schema.Fields[at].Schema, v)
+		row = row[size:]
+		cell, err := c.inferred(schema.Fields[at].Schema, &v)
 		if err != nil {
 			return err
 		}
-		c.put(int(at), cell, levels{definition: 1})
+		cell.SetDefinitionLevel(1)
+		c.columns[at] = append(c.columns[at], cell)
 	}
 	for i := range c.columns {
 		if len(c.columns[i]) < c.rows {
-			c.put(i, parquet.NullValue(), levels{})
+			c.columns[i] = append(c.columns[i], parquet.NullValue())
 		}
 	}
 	return nil
 }
 
 // inferred is the cell of a value in a column that takes it.
-func (c *cells) inferred(s *record.Schema, v record.Value) (parquet.Value, error) {
+func (c *cells) inferred(s *record.Schema, v *record.Value) (parquet.Value, error) {
 	switch s.Type {
 	case record.BoolType:
 		return parquet.BooleanValue(v.Bool()), nil
@@ -232,12 +265,12 @@ func (c *cells) inferred(s *record.Schema, v record.Value) (parquet.Value, error
 	case record.StringType:
 		return parquet.ByteArrayValue(v.B), nil
 	}
-	text, err := c.content(record.Datum{Schema: s, Value: v})
+	text, err := c.content(record.Datum{Schema: s, Value: *v})
 	return parquet.ByteArrayValue(text), err
 }
 
 // asFloat is a number as a float64.
-func asFloat(v record.Value) float64 {
+func asFloat(v *record.Value) float64 {
 	switch v.Kind {
 	case record.Int:
 		return float64(v.N)

@@ -5,8 +5,10 @@ import (
 	"crypto/md5"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go"
 	pq "github.com/parquet-go/parquet-go/format"
 
@@ -114,5 +116,69 @@ func TestInferredRowsStayRows(t *testing.T) {
 	}
 	if want := []string{"2x", "-y", "3-", "-z"}; !slices.Equal(got, want) {
 		t.Errorf("rows %v, want %v", got, want)
+	}
+}
+
+// TestRowsLargerThanChunks makes sure that rows come whole, wherever the chunks that they are read in
+// end.
+func TestRowsLargerThanChunks(t *testing.T) {
+	batch := &record.Batch{}
+	schema := &record.Schema{Type: record.StructType, Fields: []record.Field{{Name: "n"}, {Name: "text"}}}
+	var want []string
+	for n := range 40 {
+		text := strings.Repeat(fmt.Sprint(n%10), n*(parquetChunk/10)+n)
+		want = append(want, text)
+		batch.Add().Value = record.Datum{Schema: schema, Value: record.OfStruct([]record.Value{record.OfInt(int64(n)), record.OfText(text)})}
+	}
+	octets := parquetOf(t, batch)
+	rows, err := parquet.Read[struct {
+		N    *int64  `parquet:"n,optional"`
+		Text *string `parquet:"text,optional"`
+	}](bytes.NewReader(octets), int64(len(octets)))
+	if err != nil || len(rows) != len(want) {
+		t.Fatalf("%d rows, %v; want %d", len(rows), err, len(want))
+	}
+	for n, r := range rows {
+		if r.N == nil || *r.N != int64(n) || r.Text == nil || *r.Text != want[n] {
+			t.Errorf("row %d is another one", n)
+		}
+	}
+}
+
+// TestDamagedRows makes sure that rows that are not all there are an error.
+func TestDamagedRows(t *testing.T) {
+	cfg := Defaults()
+	var spool bytes.Buffer
+	e, err := newParquetInferred(&cfg, &spool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Append(flatRows(1), 0); err != nil {
+		t.Fatal(err)
+	}
+	octets := spool.Bytes()
+	for cut := 1; cut < len(octets); cut++ {
+		if err := e.Convert(&bytes.Buffer{}, bytes.NewReader(octets[:cut])); err == nil {
+			t.Fatalf("the first %d of %d octets make a file", cut, len(octets))
+		}
+		row := octets[len(octets)-cut:]
+		c := cells{columns: make([][]parquet.Value, len(e.found))}
+		c.text = e.text.text
+		_ = c.decodeInferred(row, e.typed()) // must not panic
+	}
+}
+
+// TestPageWindow makes sure that a reader of zstd pages, and their writer, look back over one page.
+func TestPageWindow(t *testing.T) {
+	octets, err := zstdPages.Encode(nil, bytes.Repeat([]byte("0123456789"), parquetPage))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var head zstd.Header
+	if err := head.Decode(octets); err != nil {
+		t.Fatal(err)
+	}
+	if head.SingleSegment || head.WindowSize > parquetPage {
+		t.Errorf("the window is %d, or all of it: %t", head.WindowSize, head.SingleSegment)
 	}
 }
