@@ -4,13 +4,13 @@ import (
 	"context"
 	"log/slog"
 
+	"golang.org/x/sync/errgroup"
+
 	"connectd/connect/connector"
 	"connectd/connect/schemas"
 	"connectd/connect/task"
 	"connectd/kafka"
 	"connectd/record"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // Runner runs the tasks of a worker's sinks.
