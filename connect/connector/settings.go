@@ -170,7 +170,7 @@ type SinkSettings struct {
 	Topics  []string       `yaml:"topics" doc:"topics to read"`
 	Pattern *regexp.Regexp `yaml:"topics.regex" doc:"topics to read, as a regular expression of the whole name"`
 
-	MaxRows   int           `yaml:"batch.max.rows" doc:"flush a partition after this many records"`
+	MaxRows   int           `yaml:"batch.max.rows" doc:"flush a partition after this many records; where small flushes cost little, the first flush of most partitions comes sooner, so that they do not all wait for the target at once"`
 	MaxBytes  config.Size   `yaml:"batch.max.bytes" doc:"flush a partition after this much data"`
 	Linger    time.Duration `yaml:"linger.ms" doc:"flush a partition when its first record has waited this long; where it is not written, a sink whose flushes cost little does not wait once Kafka has nothing more and an eighth of a batch is there"`
 	OnGap     string        `yaml:"on.offset.gap" values:"fail,skip" doc:"what to do when Kafka has deleted records that were not read yet"`

@@ -50,6 +50,7 @@ type partition struct {
 
 	// [start, next) is taken and not durable in the target.
 	start, next int64
+	rows        int64           // with so many the range is full
 	known       int64           // the committed offset; never commit a lower one. -1 for none
 	owed        bool            // start is above known, or not committed yet
 	intent      *intent         // the flush that is under way, perhaps since an earlier life
@@ -92,6 +93,7 @@ func (t *sinkTask) newPartition(c kafka.Commit, start int64) (*partition, error)
 		backoff: task.Backoff{First: time.Second, Most: t.Connector.RetryDelayMax},
 	}
 	p.inbox.ready = make(chan struct{}, 1)
+	p.rows = p.firstRows()
 	p.durable.Store(start)
 	p.logEnd.Store(start)
 	var err error
@@ -106,6 +108,18 @@ func (t *sinkTask) newPartition(c kafka.Commit, start int64) (*partition, error)
 	}
 	p.conv, err = t.Connector.NewConverters()
 	return p, err
+}
+
+// firstRows are those of the first range. Partitions that begin together would fill their ranges
+// together, and the target and this process would wait for each other in turns; so the first range is
+// a quarter, half, three quarters or all of the others, where many small flushes cost little.
+func (p *partition) firstRows() int64 {
+	const steps = 4
+	rows := int64(p.config.MaxRows)
+	if !p.config.Soon {
+		return rows
+	}
+	return max(1, rows*int64(p.id.ID%steps+1)/steps)
 }
 
 // stopped is a timer that is not running.

@@ -108,6 +108,7 @@ func (p *partition) flushed(end int64) {
 	p.intent = nil
 	p.start = end
 	p.next = max(p.next, end)
+	p.rows = int64(p.config.MaxRows)
 	p.durable.Store(end)
 	p.owed = end > p.known
 	p.task.Count.Flushed(p.id, &p.tally.Tally, &p.times, time.Now())

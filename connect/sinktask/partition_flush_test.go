@@ -4,7 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"connectd/connect/connector"
 	"connectd/kafka"
+	"connectd/record"
 )
 
 // A range that the log makes full is not cut by the clock, but for a while only.
@@ -40,5 +42,23 @@ func TestLingeredWhole(t *testing.T) {
 				t.Errorf("flushed: %t, want %t", got, test.want)
 			}
 		})
+	}
+}
+
+// TestFirstRows: partitions that begin together do not flush together, where small flushes cost little.
+func TestFirstRows(t *testing.T) {
+	for _, c := range []struct {
+		soon bool
+		max  int
+		id   int32
+		want int64
+	}{
+		{true, 50_000, 0, 12_500}, {true, 50_000, 1, 25_000}, {true, 50_000, 3, 50_000}, {true, 50_000, 4, 12_500},
+		{true, 1, 0, 1}, {false, 50_000, 0, 50_000},
+	} {
+		p := &partition{id: record.Partition{ID: c.id}, config: &connector.SinkSettings{MaxRows: c.max, Soon: c.soon}}
+		if got := p.firstRows(); got != c.want {
+			t.Errorf("soon %v, batch.max.rows %d, partition %d: %d, want %d", c.soon, c.max, c.id, got, c.want)
+		}
 	}
 }

@@ -109,7 +109,7 @@ func (p *partition) fits(msgs []kafka.Message) (n int, full bool) {
 			return i, false
 		}
 		bytes += int64(len(m.Key) + len(m.Value))
-		if p.intent == nil && (p.tally.Read+int64(i)+1 >= int64(p.config.MaxRows) || p.tally.Bytes+bytes >= int64(p.config.MaxBytes)) {
+		if p.intent == nil && (p.tally.Read+int64(i)+1 >= p.rows || p.tally.Bytes+bytes >= int64(p.config.MaxBytes)) {
 			return i + 1, true
 		}
 	}
