@@ -29,7 +29,7 @@ const (
 // and what a file holds does not depend on how many others are.
 type parquetRows struct {
 	cfg  *Config
-	out  frames
+	out  io.Writer
 	tree *parquetTree
 	row  cells
 	buf  []byte
@@ -40,7 +40,7 @@ func newParquet(c *Config, schema *record.Schema, out io.Writer) (*parquetRows, 
 	if err != nil {
 		return nil, err
 	}
-	p := &parquetRows{cfg: c, out: frames{out: out}, tree: tree}
+	p := &parquetRows{cfg: c, out: out, tree: tree}
 	p.row, err = newCells(c, tree)
 	return p, err
 }
@@ -51,8 +51,8 @@ func (p *parquetRows) Append(b *record.Batch, i int) error {
 	if err := p.tree.row(&p.row, &b.Records[i]); err != nil {
 		return err
 	}
-	p.buf = p.row.encode(p.buf[:0], p.tree)
-	return p.out.write(p.buf)
+	p.buf = p.row.encode(append(p.buf[:0], make([]byte, frame)...), p.tree)
+	return writeFrame(p.out, p.buf)
 }
 
 // Buffered is nothing: each row is written at once.
@@ -166,29 +166,27 @@ func (f *parquetFile) write(out io.Writer, rows io.Reader, take func(row []byte)
 	return nil
 }
 
-// frames writes rows, each behind its length.
-type frames struct {
-	out  io.Writer
-	head []byte
-}
+// frame is the room for a row's length before it.
+const frame = 4
 
-func (f *frames) write(row []byte) error {
-	f.head = binary.AppendUvarint(f.head[:0], uint64(len(row)))
-	if _, err := f.out.Write(f.head); err != nil {
-		return err
-	}
-	_, err := f.out.Write(row)
+// writeFrame writes the row that is in p behind room for a frame.
+func writeFrame(out io.Writer, p []byte) error {
+	binary.LittleEndian.PutUint32(p, uint32(len(p)-frame)) // a record is at most 2 GiB in Kafka
+	_, err := out.Write(p)
 	return err
 }
 
 // cutFrame cuts the first row off; ok is false when it is not all there.
 func cutFrame(p []byte) (row, rest []byte, ok bool) {
-	n, size := binary.Uvarint(p)
-	if size <= 0 || n > uint64(len(p)-size) {
+	if len(p) < frame {
 		return nil, p, false
 	}
-	end := size + int(n)
-	return p[size:end], p[end:], true
+	n := uint64(binary.LittleEndian.Uint32(p))
+	if n > uint64(len(p)-frame) {
+		return nil, p, false
+	}
+	end := frame + int(n)
+	return p[frame:end], p[end:], true
 }
 
 // cells are the values of some rows, by column.

@@ -14,7 +14,7 @@ import (
 // all rows of an object: a column takes every value that it gets as it is, or it is text.
 type parquetInferred struct {
 	cfg     *Config
-	out     frames
+	out     io.Writer
 	columns map[string]int
 	found   []inferred     // in the order in which they were seen first
 	schema  *record.Schema // of the row before, whose fields are in the columns places
@@ -32,7 +32,7 @@ type inferred struct {
 }
 
 func newParquetInferred(c *Config, out io.Writer) (*parquetInferred, error) {
-	p := &parquetInferred{cfg: c, out: frames{out: out}, columns: map[string]int{}}
+	p := &parquetInferred{cfg: c, out: out, columns: map[string]int{}}
 	var err error
 	p.text, err = newOutputs(c)
 	return p, err
@@ -45,12 +45,12 @@ func (p *parquetInferred) Append(b *record.Batch, i int) error {
 		return errParquetNull
 	}
 	p.text.reset()
-	p.buf, p.last = p.buf[:0], -1
+	p.buf, p.last = append(p.buf[:0], make([]byte, frame)...), -1
 	if d.Value.Kind != record.Struct || d.Schema == nil || len(d.Schema.Fields) != len(d.Value.Items) {
 		if err := p.add(p.place("value"), d.Schema, &d.Value); err != nil {
 			return err
 		}
-		return p.out.write(p.buf)
+		return writeFrame(p.out, p.buf)
 	}
 	if d.Schema != p.schema {
 		p.schema, p.places = d.Schema, p.places[:0]
@@ -63,12 +63,12 @@ func (p *parquetInferred) Append(b *record.Batch, i int) error {
 			return err
 		}
 	}
-	if len(p.buf) == 0 { // an empty object is a row, too
+	if len(p.buf) == frame { // an empty object is a row, too
 		if err := p.add(p.place("value"), nil, &record.Value{}); err != nil {
 			return err
 		}
 	}
-	return p.out.write(p.buf)
+	return writeFrame(p.out, p.buf)
 }
 
 // place is the column of a name.
@@ -204,8 +204,9 @@ func (p *parquetInferred) typed() *record.Schema {
 // the columns of other rows.
 func (c *cells) decodeInferred(row []byte, schema *record.Schema) error {
 	c.rows++
+	var v record.Value
 	for at := -1; len(row) > 0; {
-		v := record.Value{Kind: record.Kind(row[0] &^ follows)}
+		v.Kind, v.N, v.B = record.Kind(row[0]&^follows), 0, nil
 		if row[0]&follows != 0 {
 			at, row = at+1, row[1:]
 		} else {
