@@ -36,27 +36,20 @@ func (r *Runner) NewTask(c *connector.Connector, id int, log *slog.Logger) *task
 // run runs a task once, until ctx is done or something fails.
 func (r *Runner) run(ctx context.Context, t *task.Task) error {
 	c := t.Connector
+	// The target is asked meanwhile, and dead letters get their topic.
+	var opening errgroup.Group
+	opening.Go(func() error { return r.schemas.Open(ctx) })
+	defer func() { _ = opening.Wait() }()
 	st := &sinkTask{
-		Task: t, schemas: r.schemas, budget: r.budget, policy: c.Policy(),
+		Task: t, schemas: r.schemas, opened: opening.Wait, budget: r.budget, policy: c.Policy(),
 		failed: make(chan error, 1), parts: map[record.Partition]*partition{}, attention: map[*partition]bool{},
 		wakePoll: func() {},
 	}
-	// Brokers and target are asked at the same time. An error of the target does not end the opening,
-	// for which other tasks may wait too.
-	var opening errgroup.Group
-	opening.Go(func() error { return r.schemas.Open(ctx) })
 	var err error
 	if st.sink, err = c.NewSink(t.ID, t.Log, st.topicID); err != nil {
-		_ = opening.Wait()
 		return err
 	}
-	err = connector.CheckPart(ctx, st.sink)
-	if failed := opening.Wait(); err == nil {
-		err = failed
-	}
-	if err == nil {
-		err = st.run(ctx, r)
-	}
+	err = st.run(ctx, r)
 	if closing := st.sink.Close(); err == nil {
 		err = closing
 	}

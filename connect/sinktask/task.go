@@ -30,6 +30,7 @@ type sinkTask struct {
 	admin   *kafka.Admin
 	letters *kafka.Producer // nil when there are none
 	schemas *schemas.Store
+	opened  func() error // waits until schemas are
 	budget  *budget
 	policy  connector.Policy
 	reset   string // auto.offset.reset
@@ -43,6 +44,9 @@ type sinkTask struct {
 }
 
 func (t *sinkTask) run(ctx context.Context, r *Runner) error {
+	if err := connector.CheckPart(ctx, t.sink); err != nil {
+		return err
+	}
 	c := t.Connector
 	var err error
 	if t.admin, err = c.NewAdmin(r.kafka); err != nil {
@@ -60,6 +64,10 @@ func (t *sinkTask) run(ctx context.Context, r *Runner) error {
 	}
 	k, options, err := r.groupOptions(c, t.ID)
 	if err != nil {
+		return err
+	}
+	// A member that can not decode yet would hold partitions that another one reads.
+	if err := t.opened(); err != nil {
 		return err
 	}
 	t.reset = k.Reset
